@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "committer.h"
+
+#include "fold.h"
+#include "record.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STRETCH_DEFAULT_BYTES (16u * 1024u * 1024u)
+// Live segments beyond which a stretch that folded to nothing is committed all the same, so that
+// the journal can be recycled.
+#define LIVE_SEGMENTS_MAX 2u
+#define APPLY_RETRY_MS 1000u
+// The broker may make a session's worth of queue entries for a message that was admitted.
+#define RESERVE_PER_SESSION_BYTES 160u
+#define RESERVE_MIN_BYTES (256u * 1024u)
+#define READERS_CHECK_MS 60000u
+#define PINNED_MAX 64u
+
+struct committer {
+    struct committer_options options; // commit_interval_ms: under `lock`
+    pthread_t thread;
+    bool runs;
+
+    // The committer's thread.
+    struct fold *fold;
+    uint64_t position; // read up to here
+    bool ends_with_stop;
+    struct segment *pinned[PINNED_MAX]; // the fold points into these
+    size_t pinned_count;
+    bool full; // the tables could not grow the last time
+    uint64_t readers_checked_ms;
+
+    // Under `lock`.
+    pthread_mutex_t lock;
+    pthread_cond_t wake;    // for the thread
+    pthread_cond_t applied; // for those who flush
+    bool stopping;
+    bool bytes_reached;
+    uint64_t flush_target;
+    uint64_t attempts;          // of applying
+    struct store_error failure; // of the last attempt, code 0: it went well
+
+    _Atomic uint64_t covered;
+};
+
+static void committer_say(struct committer *committer, enum store_notice_level level,
+                          const char *sentence)
+{
+    if (committer->options.notice)
+        committer->options.notice(committer->options.notice_user, level, sentence);
+}
+
+static void pinned_release(struct committer *committer)
+{
+    for (size_t i = 0; i < committer->pinned_count; i++)
+        journal_unpin(committer->options.journal, committer->pinned[i]);
+    committer->pinned_count = 0;
+}
+
+// The mapping that holds `number`, pinned until the fold is cleared.
+static struct segment *segment_hold(struct committer *committer, uint64_t number)
+{
+    if (committer->pinned_count) {
+        struct segment *last = committer->pinned[committer->pinned_count - 1];
+        if (last->header.number == number)
+            return last;
+    }
+    if (committer->pinned_count == PINNED_MAX)
+        return NULL;
+    struct segment *segment = journal_pin(committer->options.journal, number);
+    if (segment)
+        committer->pinned[committer->pinned_count++] = segment;
+    return segment;
+}
+
+static int record_fold(struct committer *committer, struct segment *segment, uint64_t offset,
+                       size_t *ret_bytes, struct store_error *err)
+{
+    struct frame frame;
+    struct event event;
+    int rc = 0;
+    if (frame_read(segment->map, segment->header.bytes, segment->header.number,
+                   segment->header.salt, offset, &frame) != FRAME_VALID)
+        rc = error_set(err, STORE_EDAMAGED,
+                       "the record does not check any more; memory or disk is failing");
+    if (rc == 0)
+        rc = record_decode(frame.type, frame.body, frame.body_bytes, &event, err);
+    if (rc == 0)
+        rc = fold_add(committer->fold, &event, err);
+    if (rc)
+        return error_prefix(err, "%010llu.log: record at offset %llu",
+                            (unsigned long long)segment->header.number, (unsigned long long)offset);
+    if (event.type != RECORD_LOOP_MARK && event.type != RECORD_SEGMENT_LINK)
+        committer->ends_with_stop = event.type == RECORD_STOP_MARK;
+    *ret_bytes = frame.total_bytes;
+    return 0;
+}
+
+// Folds from committer->position towards `end`, at most a stretch's worth of bytes.
+static int stretch_fold(struct committer *committer, uint64_t end, struct store_error *err)
+{
+    uint64_t bytes = 0;
+    while (committer->position < end && bytes < committer->options.stretch_bytes) {
+        uint64_t number = position_segment(committer->position);
+        uint64_t offset = position_offset(committer->position);
+        struct segment *segment = segment_hold(committer, number);
+        if (!segment)
+            break;
+        // `used_bytes` was set before the writer published a position in a later segment.
+        uint64_t stop =
+            number == position_segment(end) ? position_offset(end) : segment->used_bytes;
+        if (offset >= stop) {
+            committer->position = position_of(number + 1, SEGMENT_HEADER_BYTES);
+            continue;
+        }
+        size_t record_bytes = 0;
+        int rc = record_fold(committer, segment, offset, &record_bytes, err);
+        if (rc)
+            return rc;
+        bytes += record_bytes;
+        committer->position += record_bytes;
+    }
+    return 0;
+}
+
+static void reserve_update(struct committer *committer)
+{
+    struct store_stats stats = {0};
+    uint64_t reserve = RESERVE_MIN_BYTES;
+    if (tables_stats(committer->options.tables, &stats, NULL) == 0)
+        reserve += stats.sessions * RESERVE_PER_SESSION_BYTES;
+    journal_set_reserve(committer->options.journal, reserve);
+}
+
+static int fold_apply(struct committer *committer, struct store_error *err)
+{
+    struct journal *journal = committer->options.journal;
+    // What the tables cover must be in the journal after a power cut, else its end would lie before
+    // the covered position.
+    int rc = 0;
+    if (journal_durable(journal) < committer->position)
+        rc = journal_sync(journal, err);
+    if (rc == 0)
+        rc = tables_apply(committer->options.tables, committer->fold, committer->position,
+                          committer->ends_with_stop, err);
+    if (rc)
+        return rc;
+    atomic_store(&committer->covered, committer->position);
+    fold_clear(committer->fold);
+    pinned_release(committer);
+    journal_cover(journal, committer->position);
+    reserve_update(committer);
+    return 0;
+}
+
+// Whether a stretch that came to nothing must still move the covered position in the tables.
+static bool cover_wanted(struct committer *committer, bool flush)
+{
+    struct journal_usage usage;
+    if (committer->position == atomic_load(&committer->covered))
+        return false;
+    journal_usage(committer->options.journal, &usage);
+    return flush || usage.live > LIVE_SEGMENTS_MAX;
+}
+
+static void attempt_report(struct committer *committer, int rc, const struct store_error *err)
+{
+    bool full = rc == STORE_ENOSPC;
+    char sentence[sizeof(err->sentence) + 128];
+    if (full && !committer->full) {
+        snprintf(sentence, sizeof(sentence),
+                 "%s; the journal keeps what the tables cannot take, until it is full",
+                 err->sentence);
+        committer_say(committer, STORE_NOTICE_ERROR, sentence);
+    } else if (rc == 0 && committer->full) {
+        committer_say(committer, STORE_NOTICE_INFO,
+                      "there is room again: the tables take in what "
+                      "the journal kept");
+    } else if (rc && !full) {
+        journal_poison(committer->options.journal, err);
+    }
+    committer->full = full;
+}
+
+// One round: fold what is there, apply what is left of it. Returns 0 when all of it is done.
+static int committer_round(struct committer *committer, bool flush, struct store_error *err)
+{
+    int rc = 0;
+    uint64_t end = journal_end(committer->options.journal);
+    do {
+        // After a failure the fold still holds its stretch: it goes first.
+        if (!committer->full)
+            rc = stretch_fold(committer, end, err);
+        bool empty = fold_is_empty(committer->fold);
+        if (rc == 0 && (!empty || cover_wanted(committer, flush)))
+            rc = fold_apply(committer, err);
+        if (rc == 0 && empty) {
+            fold_clear(committer->fold);
+            pinned_release(committer);
+        }
+        attempt_report(committer, rc, err);
+    } while (rc == 0 && committer->position < end);
+    return rc;
+}
+
+static void timespec_of_ms(uint64_t ms, struct timespec *ret)
+{
+    ret->tv_sec = (time_t)(ms / 1000);
+    ret->tv_nsec = (long)(ms % 1000) * 1000000;
+}
+
+// Sleeps until there is something to do. Under the lock. Returns whether a flush is wanted.
+static bool committer_wait(struct committer *committer, bool retry)
+{
+    uint64_t since_ms = os_monotonic_ms();
+    while (!committer->stopping && !committer->bytes_reached) {
+        uint64_t covered = atomic_load(&committer->covered);
+        if (committer->flush_target > covered && !(retry && committer->failure.code))
+            return true;
+        uint32_t interval_ms = retry ? APPLY_RETRY_MS : committer->options.commit_interval_ms;
+        uint64_t now_ms = os_monotonic_ms();
+        if (now_ms >= since_ms + interval_ms)
+            break;
+        struct timespec wake;
+        timespec_of_ms(since_ms + interval_ms, &wake);
+        (void)pthread_cond_timedwait(&committer->wake, &committer->lock, &wake);
+    }
+    return committer->flush_target > atomic_load(&committer->covered);
+}
+
+static void *committer_run(void *arg)
+{
+    struct committer *committer = arg;
+    os_thread_lower_priority();
+    bool retry = false;
+
+    pthread_mutex_lock(&committer->lock);
+    while (!committer->stopping) {
+        bool flush = committer_wait(committer, retry);
+        if (committer->stopping)
+            break;
+        committer->bytes_reached = false;
+        pthread_mutex_unlock(&committer->lock);
+
+        struct store_error err = {0};
+        int rc = committer_round(committer, flush, &err);
+        retry = rc != 0;
+        uint64_t now_ms = os_monotonic_ms();
+        if (now_ms - committer->readers_checked_ms > READERS_CHECK_MS) {
+            tables_check_readers(committer->options.tables);
+            committer->readers_checked_ms = now_ms;
+        }
+
+        pthread_mutex_lock(&committer->lock);
+        committer->attempts++;
+        if (rc)
+            committer->failure = err;
+        else
+            committer->failure.code = 0;
+        pthread_cond_broadcast(&committer->applied);
+        if (rc && rc != STORE_ENOSPC)
+            break; // the journal is poisoned: nothing more will come of it
+    }
+    pthread_mutex_unlock(&committer->lock);
+    return NULL;
+}
+
+// On the writer's thread: only wakes. A missed wake-up costs one interval.
+static void committer_bytes_reached(void *arg)
+{
+    struct committer *committer = arg;
+    if (pthread_mutex_trylock(&committer->lock) != 0)
+        return;
+    committer->bytes_reached = true;
+    pthread_cond_signal(&committer->wake);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+int committer_flush(struct committer *committer, struct store_error *err)
+{
+    uint64_t target = journal_end(committer->options.journal);
+    int rc = 0;
+    pthread_mutex_lock(&committer->lock);
+    if (target > committer->flush_target)
+        committer->flush_target = target;
+    uint64_t attempts = committer->attempts;
+    bool dead = committer->failure.code && committer->failure.code != STORE_ENOSPC;
+    committer->failure.code = dead ? committer->failure.code : 0;
+    pthread_cond_signal(&committer->wake);
+    while (rc == 0 && atomic_load(&committer->covered) < target) {
+        if (committer->failure.code && (dead || committer->attempts > attempts)) {
+            rc = committer->failure.code;
+            if (err)
+                *err = committer->failure;
+            break;
+        }
+        if (committer->stopping) {
+            rc = error_set(err, STORE_ESTOPPED, "the store is being closed");
+            break;
+        }
+        pthread_cond_wait(&committer->applied, &committer->lock);
+    }
+    pthread_mutex_unlock(&committer->lock);
+    return rc;
+}
+
+void committer_set_interval(struct committer *committer, uint32_t commit_interval_ms)
+{
+    pthread_mutex_lock(&committer->lock);
+    committer->options.commit_interval_ms = commit_interval_ms;
+    pthread_cond_signal(&committer->wake);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+uint64_t committer_covered(struct committer *committer)
+{
+    return atomic_load(&committer->covered);
+}
+
+int committer_open(struct committer **ret_committer, const struct committer_options *options,
+                   struct store_error *err)
+{
+    struct committer *committer = calloc(1, sizeof(*committer));
+    if (!committer)
+        return error_set(err, STORE_ENOMEM, "out of memory");
+    committer->options = *options;
+    if (!committer->options.stretch_bytes)
+        committer->options.stretch_bytes = STRETCH_DEFAULT_BYTES;
+    committer->position = options->from;
+    atomic_store(&committer->covered, options->from);
+    pthread_mutex_init(&committer->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&committer->wake, &monotonic);
+    pthread_cond_init(&committer->applied, NULL);
+    pthread_condattr_destroy(&monotonic);
+
+    int rc = fold_new(&committer->fold, err);
+    if (rc == 0) {
+        reserve_update(committer);
+        journal_on_bytes(options->journal, committer->options.stretch_bytes / 2,
+                         committer_bytes_reached, committer);
+        int failed = pthread_create(&committer->thread, NULL, committer_run, committer);
+        committer->runs = failed == 0;
+        if (failed)
+            rc = error_set_errno(err, failed, "cannot start the committer's thread");
+    }
+    if (rc) {
+        committer_close(committer);
+        return rc;
+    }
+    *ret_committer = committer;
+    return 0;
+}
+
+void committer_close(struct committer *committer)
+{
+    if (!committer)
+        return;
+    pthread_mutex_lock(&committer->lock);
+    committer->stopping = true;
+    pthread_cond_broadcast(&committer->wake);
+    pthread_cond_broadcast(&committer->applied);
+    pthread_mutex_unlock(&committer->lock);
+    if (committer->runs)
+        pthread_join(committer->thread, NULL);
+    pinned_release(committer);
+    fold_free(committer->fold);
+    pthread_cond_destroy(&committer->wake);
+    pthread_cond_destroy(&committer->applied);
+    pthread_mutex_destroy(&committer->lock);
+    free(committer);
+}

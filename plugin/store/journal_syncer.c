@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Making the journal durable: journal_sync for whoever needs it now, and the thread that calls it
+// at intervals.
+#include "journal_internal.h"
+
+#include <errno.h>
+
+// Syncs the live segments from the one with the durable position on to the one with `target`.
+static int segments_sync(struct journal *journal, uint64_t target, struct store_error *err)
+{
+    uint64_t number = position_segment(atomic_load(&journal->durable));
+    for (; number <= position_segment(target); number++) {
+        // Segments are only recycled behind the covered position, and that is never ahead of the
+        // durable one.
+        struct segment *segment = journal_pin(journal, number);
+        if (!segment)
+            continue;
+        int rc = os_file_sync(segment->file, err);
+        journal_unpin(journal, segment);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int journal_sync(struct journal *journal, struct store_error *err)
+{
+    uint64_t target = journal_end(journal);
+    struct store_error reason = {0};
+    int rc = 0;
+
+    pthread_mutex_lock(&journal->sync_lock);
+    if (journal_is_poisoned(journal, err)) {
+        rc = STORE_EPOISONED;
+    } else if (atomic_load(&journal->durable) < target) {
+        rc = segments_sync(journal, target, &reason);
+        if (rc == 0)
+            atomic_store_explicit(&journal->durable, target, memory_order_release);
+    }
+    pthread_mutex_unlock(&journal->sync_lock);
+
+    if (rc && reason.code) {
+        journal_poison(journal, &reason);
+        if (err)
+            *err = reason;
+        rc = error_set(err, STORE_EPOISONED, "%s", reason.sentence);
+    }
+    return rc;
+}
+
+void *journal_syncer_run(void *arg)
+{
+    struct journal *journal = arg;
+    pthread_mutex_lock(&journal->lock);
+    while (!journal->stopping) {
+        uint64_t wake_ms = os_monotonic_ms() + journal->options.sync_interval_ms;
+        struct timespec wake = {.tv_sec = (time_t)(wake_ms / 1000),
+                                .tv_nsec = (long)(wake_ms % 1000) * 1000000};
+        int waited = 0;
+        while (!journal->stopping && waited != ETIMEDOUT)
+            waited = pthread_cond_timedwait(&journal->syncer_wake, &journal->lock, &wake);
+        if (journal->stopping || atomic_load(&journal->sync_mode) == STORE_SYNC_OS)
+            continue;
+        pthread_mutex_unlock(&journal->lock);
+        if (journal_durable(journal) < journal_end(journal))
+            (void)journal_sync(journal, NULL); // a failure has poisoned the journal and been said
+        pthread_mutex_lock(&journal->lock);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return NULL;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "lock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct lock {
+    struct os_file *file;
+};
+
+static void holder_format(const char *holder, char *dst)
+{
+    char host[64] = "", when[32] = "";
+    time_t now = (time_t)(os_realtime_ms() / 1000);
+    struct tm tm;
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        host[0] = '\0';
+    if (gmtime_r(&now, &tm))
+        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    snprintf(dst, LOCK_HOLDER_BYTES, "%s, process %ld on %s, since %s", holder, (long)getpid(),
+             host, when);
+}
+
+static void holder_read(struct os_file *file, char *dst)
+{
+    size_t len = 0;
+    if (os_file_read(file, 0, dst, LOCK_HOLDER_BYTES - 1, &len, NULL))
+        len = 0;
+    dst[len] = '\0';
+    // It is shown to a person: nothing but printable characters, whoever wrote the file.
+    for (char *at = dst; *at; at++) {
+        if (*at == '\n')
+            *at = '\0';
+        if (*at == '\0')
+            break;
+        if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e)
+            *at = '?';
+    }
+    if (!dst[0])
+        snprintf(dst, LOCK_HOLDER_BYTES, "another process");
+}
+
+int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
+              struct store_error *err)
+{
+    char text[LOCK_HOLDER_BYTES];
+    struct lock *lock = calloc(1, sizeof(*lock));
+    if (!lock)
+        return error_set(err, STORE_ENOMEM, "out of memory");
+    int rc = os_file_open(&lock->file, dir, LOCK_NAME, OS_READ | OS_WRITE | OS_CREATE, err);
+    if (rc == 0)
+        rc = os_file_lock(lock->file, err);
+    if (rc == STORE_EHELD) {
+        holder_read(lock->file, text);
+        error_set(err, STORE_EHELD,
+                  "the store %s is held by %s; stop that first, or use another folder",
+                  os_dir_path(dir), text);
+    }
+    if (rc == 0) {
+        holder_format(holder, text);
+        rc = os_file_truncate(lock->file, 0, err);
+        if (rc == 0)
+            rc = os_file_write(lock->file, 0, text, strlen(text), err);
+    }
+    if (rc) {
+        lock_close(lock);
+        return rc;
+    }
+    *ret_lock = lock;
+    return 0;
+}
+
+void lock_close(struct lock *lock)
+{
+    if (!lock)
+        return;
+    os_file_close(lock->file);
+    free(lock);
+}
+
+int lock_holder(struct os_dir *dir, char *dst, struct store_error *err)
+{
+    struct os_file *file = NULL;
+    bool held = false;
+    dst[0] = '\0';
+    struct store_error reason = {0};
+    int rc = os_file_open(&file, dir, LOCK_NAME, OS_READ, &reason);
+    if (rc == STORE_ENOTFOUND)
+        return 0;
+    if (rc == 0)
+        rc = os_file_lock_held(file, &held, &reason);
+    if (rc == 0 && held)
+        holder_read(file, dst);
+    os_file_close(file);
+    if (rc && err)
+        *err = reason;
+    return rc;
+}

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "os.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(off_t) == 8, "build with _FILE_OFFSET_BITS=64");
+
+struct os_dir {
+    int fd;
+    uid_t owner;
+    gid_t group;
+    char *path;
+};
+
+struct os_file {
+    int fd;
+    char name[64];
+    char *dir_path;
+};
+
+// f_type of file systems on which a lock or a mapping may not be what it is on a local disk
+// (statfs(2), linux/magic.h).
+static bool filesystem_is_network(const struct statfs *fs)
+{
+    static const uint32_t magics[] = {
+        0x6969,     // NFS
+        0x517b,     // SMB
+        0xff534d42, // CIFS
+        0xfe534d42, // SMB2
+        0x5346414f, // AFS
+        0x00c36400, // Ceph
+        0x01021997, // 9P
+        0x73757245, // Coda
+    };
+    for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
+        if ((uint32_t)fs->f_type == magics[i])
+            return true;
+    }
+    return false;
+}
+
+static int dir_is_empty(int fd, bool *ret_empty)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+    if (!stream) {
+        if (copy >= 0)
+            close(copy);
+        return -1;
+    }
+    *ret_empty = true;
+    for (struct dirent *entry; (entry = readdir(stream));) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            *ret_empty = false;
+    }
+    closedir(stream);
+    return 0;
+}
+
+static int dir_check(struct os_dir *dir, unsigned flags, struct store_error *err)
+{
+    struct stat st;
+    struct statfs fs;
+    if (fstat(dir->fd, &st) != 0 || fstatfs(dir->fd, &fs) != 0)
+        return error_set_errno(err, errno, "%s", dir->path);
+    dir->owner = st.st_uid;
+    dir->group = st.st_gid;
+
+    if (filesystem_is_network(&fs) && !(flags & OS_DIR_ALLOW_NETWORK))
+        return error_set(err, STORE_EUNSAFE,
+                         "%s lies on a network file system, where locks and mappings cannot be "
+                         "relied on; choose a folder on a local disk",
+                         dir->path);
+    if (st.st_uid != geteuid() && geteuid() != 0)
+        return error_set(err, STORE_EUNSAFE,
+                         "%s belongs to user %lu, not to user %lu who opens it; run as its owner "
+                         "or change the owner",
+                         dir->path, (unsigned long)st.st_uid, (unsigned long)geteuid());
+    if ((st.st_mode & 077) == 0)
+        return 0;
+
+    bool empty = false;
+    if (dir_is_empty(dir->fd, &empty) != 0)
+        return error_set_errno(err, errno, "%s", dir->path);
+    if (!empty)
+        return error_set(err, STORE_EUNSAFE,
+                         "%s has mode %04o and is open to others, who could read or change what it "
+                         "holds; run: chmod 700 %s",
+                         dir->path, (unsigned)(st.st_mode & 07777), dir->path);
+    if (fchmod(dir->fd, 0700) != 0)
+        return error_set_errno(err, errno, "cannot set the mode of %s to 0700", dir->path);
+    return 0;
+}
+
+int os_dir_open(struct os_dir **ret_dir, const char *path, unsigned flags, struct store_error *err)
+{
+    int rc = 0;
+    struct os_dir *dir = calloc(1, sizeof(*dir));
+    if (!dir || !(dir->path = strdup(path))) {
+        free(dir);
+        return error_set(err, STORE_ENOMEM, "out of memory");
+    }
+    dir->fd = -1;
+
+    if (flags & OS_DIR_CREATE) {
+        if (mkdir(path, 0700) == 0) {
+            // The umask may have taken more away than we want.
+            if (chmod(path, 0700) != 0)
+                rc = error_set_errno(err, errno, "cannot set the mode of %s to 0700", path);
+        } else if (errno != EEXIST) {
+            rc = error_set_errno(err, errno, "cannot make the store folder %s", path);
+        }
+        if (rc)
+            goto done;
+    }
+
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir->fd < 0) {
+        switch (errno) {
+        case ENOENT:
+            rc = error_set(err, STORE_ENOSTORE, "there is no store at %s: no such folder", path);
+            break;
+        case ELOOP:
+        case ENOTDIR:
+            rc = error_set(err, STORE_EUNSAFE, "%s is not a folder (links are not followed)", path);
+            break;
+        default:
+            rc = error_set_errno(err, errno, "cannot open the store folder %s", path);
+        }
+        goto done;
+    }
+    rc = dir_check(dir, flags, err);
+
+done:
+    if (rc) {
+        os_dir_close(dir);
+        return rc;
+    }
+    *ret_dir = dir;
+    return 0;
+}
+
+void os_dir_close(struct os_dir *dir)
+{
+    if (!dir)
+        return;
+    if (dir->fd >= 0)
+        close(dir->fd);
+    free(dir->path);
+    free(dir);
+}
+
+const char *os_dir_path(const struct os_dir *dir)
+{
+    return dir->path;
+}
+
+int os_dir_sync(struct os_dir *dir, struct store_error *err)
+{
+    if (fsync(dir->fd) != 0)
+        return error_set_errno(err, errno, "cannot sync the folder %s", dir->path);
+    return 0;
+}
+
+int os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,
+                struct store_error *err)
+{
+    int copy = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+    if (!stream) {
+        int saved = errno;
+        if (copy >= 0)
+            close(copy);
+        return error_set_errno(err, saved, "cannot list the folder %s", dir->path);
+    }
+    int rc = 0;
+    while (rc == 0) {
+        errno = 0;
+        struct dirent *entry = readdir(stream);
+        if (!entry) {
+            if (errno)
+                rc = error_set_errno(err, errno, "cannot list the folder %s", dir->path);
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = fn(user, entry->d_name);
+    }
+    closedir(stream);
+    return rc;
+}
+
+int os_dir_rename(struct os_dir *dir, const char *from, const char *to, struct store_error *err)
+{
+    if (renameat(dir->fd, from, dir->fd, to) != 0)
+        return error_set_errno(err, errno, "cannot rename %s/%s to %s", dir->path, from, to);
+    return 0;
+}
+
+int os_dir_remove(struct os_dir *dir, const char *name, struct store_error *err)
+{
+    if (unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT)
+        return error_set_errno(err, errno, "cannot remove %s/%s", dir->path, name);
+    return 0;
+}
+
+static int file_check(struct os_file *file, struct os_dir *dir, struct store_error *err)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) != 0)
+        return error_set_errno(err, errno, "%s/%s", dir->path, file->name);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, STORE_EUNSAFE, "%s/%s is not a regular file; remove it", dir->path,
+                         file->name);
+    if (st.st_nlink > 1)
+        return error_set(err, STORE_EUNSAFE,
+                         "%s/%s has %lu links, so it can be changed under another name; remove the "
+                         "others",
+                         dir->path, file->name, (unsigned long)st.st_nlink);
+    if (st.st_uid != dir->owner)
+        return error_set(err, STORE_EUNSAFE,
+                         "%s/%s belongs to user %lu, the folder to user %lu; give both one owner",
+                         dir->path, file->name, (unsigned long)st.st_uid,
+                         (unsigned long)dir->owner);
+    if (st.st_mode & 077)
+        return error_set(
+            err, STORE_EUNSAFE, "%s/%s has mode %04o and is open to others; run: chmod 600 %s/%s",
+            dir->path, file->name, (unsigned)(st.st_mode & 07777), dir->path, file->name);
+    return 0;
+}
+
+// A tool that root runs must not leave files that the broker's user cannot open.
+static int file_adopt(struct os_file *file, struct os_dir *dir, struct store_error *err)
+{
+    if (fchmod(file->fd, 0600) != 0)
+        return error_set_errno(err, errno, "cannot set the mode of %s/%s", dir->path, file->name);
+    if (geteuid() == 0 && dir->owner != 0 && fchown(file->fd, dir->owner, dir->group) != 0)
+        return error_set_errno(err, errno, "cannot set the owner of %s/%s", dir->path, file->name);
+    return 0;
+}
+
+int os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name, unsigned flags,
+                 struct store_error *err)
+{
+    int rc = 0;
+    struct os_file *file = calloc(1, sizeof(*file));
+    if (!file || strlen(name) >= sizeof(file->name) || !(file->dir_path = strdup(dir->path))) {
+        free(file);
+        return error_set(err, STORE_ENOMEM, "out of memory");
+    }
+    memcpy(file->name, name, strlen(name) + 1);
+
+    int mode = (flags & OS_WRITE) ? O_RDWR : O_RDONLY;
+    mode |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    file->fd = openat(dir->fd, name, mode);
+    if (file->fd >= 0 && (flags & OS_EXCLUSIVE)) {
+        rc = error_set_errno(err, EEXIST, "cannot create %s/%s", dir->path, name);
+        goto done;
+    }
+    if (file->fd < 0 && errno == ENOENT && (flags & OS_CREATE)) {
+        file->fd = openat(dir->fd, name, mode | O_CREAT | O_EXCL, 0600);
+        if (file->fd >= 0)
+            rc = file_adopt(file, dir, err);
+    }
+    if (file->fd < 0) {
+        if (errno == ENOENT)
+            rc = error_set(err, STORE_ENOTFOUND, "%s/%s is missing", dir->path, name);
+        else if (errno == ELOOP)
+            rc = error_set(err, STORE_EUNSAFE, "%s/%s is a symbolic link; remove it", dir->path,
+                           name);
+        else
+            rc = error_set_errno(err, errno, "cannot open %s/%s", dir->path, name);
+    }
+    if (rc == 0)
+        rc = file_check(file, dir, err);
+
+done:
+    if (rc) {
+        os_file_close(file);
+        return rc;
+    }
+    *ret_file = file;
+    return 0;
+}
+
+void os_file_close(struct os_file *file)
+{
+    if (!file)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file->dir_path);
+    free(file);
+}
+
+const char *os_file_name(const struct os_file *file)
+{
+    return file->name;
+}
+
+static int file_error(struct os_file *file, int sys_errno, const char *verb,
+                      struct store_error *err)
+{
+    return error_set_errno(err, sys_errno, "cannot %s %s/%s", verb, file->dir_path, file->name);
+}
+
+int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *err)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) != 0)
+        return file_error(file, errno, "stat", err);
+    *ret_bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
+int os_file_changed_ms(struct os_file *file, int64_t *ret_ms, struct store_error *err)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) != 0)
+        return file_error(file, errno, "stat", err);
+    *ret_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    return 0;
+}
+
+int os_file_read(struct os_file *file, uint64_t offset, void *buf, size_t len, size_t *ret_len,
+                 struct store_error *err)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = pread(file->fd, (char *)buf + done, len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return file_error(file, errno, "read", err);
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    *ret_len = done;
+    return 0;
+}
+
+int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t len,
+                  struct store_error *err)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = pwrite(file->fd, (const char *)buf + done, len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return file_error(file, errno, "write to", err);
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
+{
+    static const uint8_t zeros[65536];
+    uint64_t size = 0;
+    int rc = os_file_size(file, &size, err);
+    if (rc)
+        return rc;
+    if (size > bytes)
+        return os_file_truncate(file, bytes, err);
+
+    // Allocating first gives ENOSPC before a byte is written, and extents in one piece.
+    int allocated = posix_fallocate(file->fd, 0, (off_t)bytes);
+    if (allocated != 0 && allocated != EOPNOTSUPP && allocated != EINVAL)
+        return file_error(file, allocated, "allocate space for", err);
+    while (size < bytes) {
+        uint64_t chunk = bytes - size < sizeof(zeros) ? bytes - size : sizeof(zeros);
+        rc = os_file_write(file, size, zeros, (size_t)chunk, err);
+        if (rc)
+            return rc;
+        size += chunk;
+    }
+    return 0;
+}
+
+int os_file_truncate(struct os_file *file, uint64_t bytes, struct store_error *err)
+{
+    if (ftruncate(file->fd, (off_t)bytes) != 0)
+        return file_error(file, errno, "set the size of", err);
+    return 0;
+}
+
+int os_file_sync(struct os_file *file, struct store_error *err)
+{
+    if (fdatasync(file->fd) != 0)
+        return file_error(file, errno, "sync", err);
+    return 0;
+}
+
+int os_file_map(struct os_file *file, size_t bytes, void **ret_address, struct store_error *err)
+{
+    void *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+    if (address == MAP_FAILED)
+        return file_error(file, errno, "map", err);
+    *ret_address = address;
+    return 0;
+}
+
+void os_unmap(void *address, size_t bytes)
+{
+    if (address)
+        munmap(address, bytes);
+}
+
+void os_map_populate(void *address, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    (void)madvise(address, bytes, MADV_POPULATE_WRITE);
+#elif defined(__linux__)
+    (void)madvise(address, bytes, 23); // MADV_POPULATE_WRITE of Linux 5.14; EINVAL on older kernels
+#else
+    (void)address;
+    (void)bytes;
+#endif
+}
+
+int os_file_lock(struct os_file *file, struct store_error *err)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0)
+        return 0;
+    if (errno == EAGAIN || errno == EACCES)
+        return error_set(err, STORE_EHELD, "%s/%s is locked by another process", file->dir_path,
+                         file->name);
+    return file_error(file, errno, "lock", err);
+}
+
+int os_file_lock_held(struct os_file *file, bool *ret_held, struct store_error *err)
+{
+    // A read lock is asked for, since the handle may be open for reading only.
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    if (fcntl(file->fd, F_OFD_GETLK, &lock) != 0)
+        return file_error(file, errno, "query the lock of", err);
+    *ret_held = lock.l_type != F_UNLCK;
+    return 0;
+}
+
+int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err)
+{
+    struct statvfs fs;
+    if (fstatvfs(dir->fd, &fs) != 0)
+        return error_set_errno(err, errno, "cannot query free space at %s", dir->path);
+    *ret_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
+    return 0;
+}
+
+int os_random(void *buf, size_t len, struct store_error *err)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = getrandom((char *)buf + done, len - done, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set_errno(err, errno, "cannot get random bytes from the kernel");
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+uint64_t os_monotonic_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int64_t os_realtime_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void os_thread_lower_priority(void)
+{
+#ifdef SYS_gettid
+    // On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel differences").
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+#endif
+}

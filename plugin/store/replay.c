@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "replay.h"
+
+#include "fold.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct replay {
+    struct tables *tables;
+    struct fold *fold;
+    uint64_t applied;
+    bool ends_with_stop;
+};
+
+static int replay_event(void *user, const struct event *event, uint64_t position,
+                        struct store_error *err)
+{
+    struct replay *replay = user;
+    (void)position;
+    if (event->type != RECORD_LOOP_MARK && event->type != RECORD_SEGMENT_LINK)
+        replay->ends_with_stop = event->type == RECORD_STOP_MARK;
+    return fold_add(replay->fold, event, err);
+}
+
+static int replay_segment_done(void *user, uint64_t position, struct store_error *err)
+{
+    struct replay *replay = user;
+    if (position == replay->applied)
+        return 0;
+    int rc = tables_apply(replay->tables, replay->fold, position, replay->ends_with_stop, err);
+    if (rc)
+        return rc;
+    fold_clear(replay->fold);
+    replay->applied = position;
+    return 0;
+}
+
+// A cut tail was never acknowledged as durable, but a person may want to look at it.
+static int torn_keep(struct os_dir *dir, const uint8_t store_id[16],
+                     const struct journal_extent *extent, char *ret_name, size_t name_bytes,
+                     struct store_error *err)
+{
+    struct segment_image image = {0};
+    struct os_file *file = NULL;
+    uint64_t number = position_segment(extent->end), offset = position_offset(extent->end);
+    int rc = segment_image_load(&image, dir, number, store_id, err);
+    if (rc)
+        return rc;
+    uint64_t bytes = image.header.bytes - offset;
+    if (bytes > extent->torn_bytes)
+        bytes = extent->torn_bytes;
+    snprintf(ret_name, name_bytes, "torn-%010llu-%llu.bin", (unsigned long long)number,
+             (unsigned long long)offset);
+    if ((rc = os_file_open(&file, dir, ret_name, OS_READ | OS_WRITE | OS_CREATE, err)) == 0 &&
+        (rc = os_file_write(file, 0, image.data + offset, (size_t)bytes, err)) == 0 &&
+        (rc = os_file_sync(file, err)) == 0)
+        rc = os_dir_sync(dir, err);
+    os_file_close(file);
+    segment_image_release(&image);
+    return rc;
+}
+
+int replay_run(struct os_dir *dir, struct tables *tables, const uint8_t store_id[16], uint64_t from,
+               struct replay_result *ret_result, struct store_error *err)
+{
+    struct replay_result result = {0};
+    struct replay replay = {.tables = tables, .applied = from};
+    int rc = journal_scan(dir, store_id, from, &result.extent, err);
+    if (rc)
+        return rc;
+    if (result.extent.torn_bytes)
+        rc = torn_keep(dir, store_id, &result.extent, result.torn_file, sizeof(result.torn_file),
+                       err);
+    if (rc == 0)
+        rc = fold_new(&replay.fold, err);
+    if (rc == 0) {
+        struct journal_reader reader = {
+            .event = replay_event, .segment_done = replay_segment_done, .user = &replay};
+        rc = journal_replay(dir, store_id, from, result.extent.end, &reader, err);
+    }
+    fold_free(replay.fold);
+    if (rc == 0)
+        *ret_result = result;
+    return rc;
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "store_internal.h"
+
+#include "replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SYNC_INTERVAL_DEFAULT_MS 100u
+#define COMMIT_INTERVAL_DEFAULT_MS 1000u
+#define SEGMENT_DEFAULT_BYTES (16u * 1024u * 1024u)
+#define JOURNAL_MAX_DEFAULT_BYTES (1024u * 1024u * 1024u)
+#define COMPRESSION_DEFAULT_LEVEL 1
+// The writer's segment, one ready, one the tables read, one to spare.
+#define JOURNAL_MIN_SEGMENTS 4u
+
+static void store_notice(void *user, enum store_notice_level level, const char *sentence)
+{
+    struct store *store = user;
+    if (!store->options.notice)
+        return;
+    pthread_mutex_lock(&store->notice_lock);
+    store->options.notice(store->options.notice_user, level, sentence);
+    pthread_mutex_unlock(&store->notice_lock);
+}
+
+static int options_complete(struct store_options *options, struct store_error *err)
+{
+    if (!options->path || !options->path[0])
+        return error_set(err, STORE_EINVAL, "no store folder was given");
+    if (!options->sync_interval_ms)
+        options->sync_interval_ms = SYNC_INTERVAL_DEFAULT_MS;
+    if (!options->commit_interval_ms)
+        options->commit_interval_ms = COMMIT_INTERVAL_DEFAULT_MS;
+    if (!options->journal_segment_bytes)
+        options->journal_segment_bytes = SEGMENT_DEFAULT_BYTES;
+    if (!options->journal_max_bytes)
+        options->journal_max_bytes = JOURNAL_MAX_DEFAULT_BYTES;
+    if (!options->compression_level)
+        options->compression_level = COMPRESSION_DEFAULT_LEVEL;
+    if (!options->holder)
+        options->holder = "a program that uses the store library";
+    // A mapping and an offset in a page want whole pages.
+    options->journal_segment_bytes = (options->journal_segment_bytes + 4095) & ~(uint64_t)4095;
+    if (options->journal_segment_bytes < SEGMENT_MIN_BYTES ||
+        options->journal_segment_bytes > SEGMENT_MAX_BYTES / 2)
+        return error_set(err, STORE_EINVAL,
+                         "journal_segment_bytes %llu is out of range: %u to %u are allowed",
+                         (unsigned long long)options->journal_segment_bytes, SEGMENT_MIN_BYTES,
+                         (unsigned)(SEGMENT_MAX_BYTES / 2));
+    if (options->journal_max_bytes < JOURNAL_MIN_SEGMENTS * options->journal_segment_bytes)
+        return error_set(err, STORE_EINVAL,
+                         "journal_max_bytes %llu is too small: %u segments of %llu bytes must fit",
+                         (unsigned long long)options->journal_max_bytes, JOURNAL_MIN_SEGMENTS,
+                         (unsigned long long)options->journal_segment_bytes);
+    return 0;
+}
+
+struct folder_look {
+    bool has_tables;
+    char foreign[64]; // a name that is not ours, "": none
+};
+
+static int folder_look_at(void *user, const char *name)
+{
+    static const char *const ours[] = {LOCK_NAME, "data.mdb", "lock.mdb", SEGMENT_PREPARE_NAME};
+    struct folder_look *look = user;
+    uint64_t number;
+    bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0;
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        known |= strcmp(name, ours[i]) == 0;
+    if (strcmp(name, "data.mdb") == 0)
+        look->has_tables = true;
+    if (!known && !look->foreign[0]) {
+        size_t len =
+            strlen(name) < sizeof(look->foreign) ? strlen(name) : sizeof(look->foreign) - 1;
+        memcpy(look->foreign, name, len);
+    }
+    return 0;
+}
+
+// A new store is only made in a folder that holds nothing else.
+static int store_tables_open(struct store *store, struct store_error *err)
+{
+    struct tables_options options = {
+        .path = store->options.path,
+        .read_only = store->options.access == STORE_READ_ONLY,
+        .first_position = position_of(1, SEGMENT_HEADER_BYTES),
+        .compression = store->options.compression,
+        .compression_level = store->options.compression_level,
+    };
+    struct folder_look look = {0};
+    int rc = os_dir_list(store->dir, folder_look_at, &look, err);
+    if (rc)
+        return rc;
+    if (!look.has_tables) {
+        if (look.foreign[0])
+            return error_set(err, STORE_EFOREIGN,
+                             "%s is not a store and holds other files (%s); use an empty folder",
+                             store->options.path, look.foreign);
+        if (!store->options.create || options.read_only)
+            return error_set(err, STORE_ENOSTORE, "there is no store at %s", store->options.path);
+        options.create = true;
+        store->recovery.created = true;
+        if ((rc = os_random(options.store_id, sizeof(options.store_id), err)) ||
+            (rc = os_random(options.secret, sizeof(options.secret), err)))
+            return rc;
+    }
+    rc = tables_open(&store->tables, &options, err);
+    if (rc == 0 && options.create)
+        rc = os_dir_sync(store->dir, err);
+    return rc;
+}
+
+static int store_recover(struct store *store, struct replay_result *ret_replay,
+                         struct store_error *err)
+{
+    struct tables_meta meta;
+    int rc = tables_meta(store->tables, &meta, err);
+    if (rc)
+        return rc;
+    memcpy(store->store_id, meta.store_id, sizeof(store->store_id));
+    store->life = meta.life;
+    if (store->options.access == STORE_READ_ONLY)
+        return 0;
+    rc = replay_run(store->dir, store->tables, meta.store_id, meta.covered, ret_replay, err);
+    if (rc)
+        return rc;
+    store->recovery.records = ret_replay->extent.records;
+    store->recovery.torn_bytes = ret_replay->extent.torn_bytes;
+    memcpy(store->recovery.torn_file, ret_replay->torn_file, sizeof(store->recovery.torn_file));
+    rc = tables_meta(store->tables, &meta, err);
+    store->recovery.clean = meta.clean;
+    return rc;
+}
+
+// Everything before `number` is in the tables, and everything after it was never used.
+static int segments_remove_but(struct store *store, uint64_t number, struct store_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = segment_list(store->dir, &numbers, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        char name[SEGMENT_NAME_BYTES];
+        segment_name(numbers[i], name);
+        if (numbers[i] != number)
+            rc = os_dir_remove(store->dir, name, err);
+    }
+    free(numbers);
+    return rc;
+}
+
+static int store_begin_writing(struct store *store, const struct replay_result *replay,
+                               struct store_error *err)
+{
+    const struct store_options *options = &store->options;
+    uint64_t number = replay->extent.next_number;
+    struct fold *nothing = NULL;
+
+    // Segments that were prepared and not used stand in the way of the next number.
+    int rc = segments_remove_but(store, position_segment(replay->extent.end), err);
+    if (rc == 0)
+        rc = tables_begin_life(store->tables, &store->life, err);
+    if (rc)
+        return rc;
+    struct journal_options journal = {
+        .dir = store->dir,
+        .life = store->life,
+        .next_number = number,
+        .link = {.previous_end = replay->extent.end,
+                 .previous_checksum = replay->extent.end_checksum},
+        .sync = options->sync,
+        .sync_interval_ms = options->sync_interval_ms,
+        .segment_bytes = options->journal_segment_bytes,
+        .max_bytes = options->journal_max_bytes,
+        .notice = store_notice,
+        .notice_user = store,
+    };
+    memcpy(journal.store_id, store->store_id, sizeof(journal.store_id));
+    uint64_t first_position = position_of(number, SEGMENT_HEADER_BYTES);
+    if ((rc = journal_open(&store->journal, &journal, err)) || (rc = fold_new(&nothing, err)) ||
+        (rc = tables_apply(store->tables, nothing, first_position, false, err)) ||
+        (rc = segments_remove_but(store, number, err)))
+        goto done;
+
+    struct committer_options committer = {
+        .journal = store->journal,
+        .tables = store->tables,
+        .from = first_position,
+        .commit_interval_ms = options->commit_interval_ms,
+        .notice = store_notice,
+        .notice_user = store,
+    };
+    rc = committer_open(&store->committer, &committer, err);
+
+done:
+    fold_free(nothing);
+    return rc;
+}
+
+int store_open(struct store **ret_store, const struct store_options *options,
+               struct store_error *err)
+{
+    struct replay_result replay = {0};
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store)
+        return error_set(err, STORE_ENOMEM, "out of memory");
+    pthread_mutex_init(&store->notice_lock, NULL);
+    store->options = *options;
+    int rc = options_complete(&store->options, err);
+    if (rc)
+        goto done;
+    options = &store->options;
+
+    bool read_only = options->access == STORE_READ_ONLY;
+    unsigned flags = (options->create && !read_only ? OS_DIR_CREATE : 0u) |
+                     (options->allow_network_filesystem ? OS_DIR_ALLOW_NETWORK : 0u);
+    if ((rc = os_dir_open(&store->dir, options->path, flags, err)))
+        goto done;
+    if (!read_only) {
+        // The lock file must not be left in a folder that is not to become a store.
+        struct folder_look look = {0};
+        if ((rc = os_dir_list(store->dir, folder_look_at, &look, err)))
+            goto done;
+        if (look.has_tables || (options->create && !look.foreign[0])) {
+            rc = lock_open(&store->lock, store->dir, options->holder, err);
+            if (rc)
+                goto done;
+        }
+    }
+    if ((rc = store_tables_open(store, err)) ||
+        (options->check_values && (rc = tables_check(store->tables, err))) ||
+        (rc = store_recover(store, &replay, err)))
+        goto done;
+    if (options->access == STORE_READ_WRITE)
+        rc = store_begin_writing(store, &replay, err);
+
+done:
+    if (rc) {
+        store_close(store, false, NULL);
+        return rc;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+// The stop mark, and everything before it, goes into the tables.
+static int store_stop(struct store *store, struct store_error *err)
+{
+    struct event mark = {.type = RECORD_STOP_MARK};
+    int rc = journal_append(store->journal, &mark, err);
+    if (rc == 0)
+        rc = committer_flush(store->committer, err);
+    return rc;
+}
+
+int store_close(struct store *store, bool clean, struct store_error *err)
+{
+    int rc = 0;
+    if (!store)
+        return 0;
+    if (clean && store->committer)
+        rc = store_stop(store, err);
+    committer_close(store->committer);
+    journal_close(store->journal);
+    tables_close(store->tables);
+    lock_close(store->lock);
+    os_dir_close(store->dir);
+    pthread_mutex_destroy(&store->notice_lock);
+    free(store);
+    return rc;
+}
+
+uint64_t store_cmsg_id(const struct store *store, uint64_t cmsg_id)
+{
+    if (cmsg_id >> STORE_CMSG_LIFE_SHIFT)
+        return cmsg_id;
+    return store->life << STORE_CMSG_LIFE_SHIFT | cmsg_id;
+}
+
+int store_append(struct store *store, const struct event *event, struct store_error *err)
+{
+    if (!store->journal)
+        return error_set(err, STORE_EREADONLY, "the store was opened for reading");
+    switch (event->type) {
+    case RECORD_QUEUE_ADD:
+    case RECORD_QUEUE_DELETE:
+    case RECORD_QUEUE_UPDATE: {
+        struct event raised = *event;
+        raised.queued.cmsg_id = store_cmsg_id(store, event->queued.cmsg_id);
+        return journal_append(store->journal, &raised, err);
+    }
+    default:
+        return journal_append(store->journal, event, err);
+    }
+}
+
+int store_admit(struct store *store, uint64_t bytes, struct store_error *err)
+{
+    if (!store->journal)
+        return error_set(err, STORE_EREADONLY, "the store was opened for reading");
+    return journal_admit(store->journal, bytes, err);
+}
+
+uint32_t store_tick(struct store *store)
+{
+    return store->journal ? journal_tick(store->journal) : 0;
+}
+
+int store_flush(struct store *store, struct store_error *err)
+{
+    return store->committer ? committer_flush(store->committer, err) : 0;
+}
+
+void store_reconfigure(struct store *store, const struct store_options *options)
+{
+    struct store_options merged = store->options;
+    merged.sync = options->sync;
+    merged.sync_interval_ms = options->sync_interval_ms;
+    merged.commit_interval_ms = options->commit_interval_ms;
+    merged.journal_max_bytes = options->journal_max_bytes;
+    merged.compression = options->compression;
+    merged.compression_level = options->compression_level;
+    if (options_complete(&merged, NULL) || !store->journal)
+        return;
+    store->options = merged;
+    journal_reconfigure(store->journal, merged.sync, merged.sync_interval_ms,
+                        merged.journal_max_bytes);
+    committer_set_interval(store->committer, merged.commit_interval_ms);
+    tables_set_compression(store->tables, merged.compression, merged.compression_level);
+}
+
+int store_view_open(struct store_view **ret_view, struct store *store, struct store_error *err)
+{
+    return tables_view_open(ret_view, store->tables, err);
+}
+
+const struct store_recovery *store_recovery(const struct store *store)
+{
+    return &store->recovery;
+}
+
+const char *store_library_versions(void)
+{
+    return tables_library_versions();
+}
