@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// The exclusive lock on a store folder: an open-file-description lock on "store.lock", whose text
+// says who holds it. The kernel drops it when the process ends, however that ends.
+#ifndef STORE_LOCK_H
+#define STORE_LOCK_H
+
+#include "os.h"
+
+#define LOCK_NAME "store.lock"
+#define LOCK_HOLDER_BYTES 256
+
+struct lock;
+
+// STORE_EHELD names the holder.
+int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
+              struct store_error *err);
+void lock_close(struct lock *lock); // NULL is fine
+
+// Who holds it, "" if nobody does. `dst` has LOCK_HOLDER_BYTES.
+int lock_holder(struct os_dir *dir, char *dst, struct store_error *err);
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// What store.c and store_stats.c share.
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "committer.h"
+#include "journal.h"
+#include "lock.h"
+#include "store.h"
+#include "tables.h"
+
+#include <pthread.h>
+
+struct store {
+    struct store_options options; // complete: no zero stands for a default
+    struct os_dir *dir;
+    struct lock *lock;
+    struct tables *tables;
+    struct journal *journal;     // only when opened for writing
+    struct committer *committer; // likewise
+    uint8_t store_id[16];
+    uint64_t life;
+    struct store_recovery recovery;
+    pthread_mutex_t notice_lock;
+};
+
+#endif

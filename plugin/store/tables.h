@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// The tables: the LMDB environment of a store. The only module that knows LMDB.
+//
+// Opened with LMDB's safe defaults. Every value carries a checksum that also covers its key.
+// FORMAT.md describes keys and values. tables_apply runs on one thread at a time (the committer's);
+// views and meta reads may run on any.
+#ifndef STORE_TABLES_H
+#define STORE_TABLES_H
+
+#include "error.h"
+#include "event.h"
+#include "fold.h"
+#include "store.h"
+
+struct tables;
+
+struct tables_options {
+    const char *path; // the store folder; data.mdb and lock.mdb lie in it, mode 0600
+    bool read_only;
+    bool create;          // make the tables if the folder has none; needs meta's first values below
+    uint8_t store_id[16]; // for create
+    uint8_t secret[32];   // for create: keys the hash of long strings
+    uint64_t first_position; // for create: where the journal will begin
+    enum store_compression compression;
+    int compression_level;
+};
+
+// What the meta table says.
+struct tables_meta {
+    uint32_t format_version;
+    uint8_t store_id[16];
+    uint64_t life;    // number of opens for writing
+    uint64_t covered; // journal position up to which the tables hold everything
+    bool clean;       // the last thing folded in was a stop mark
+    uint64_t payload_bytes;
+    uint64_t payload_stored_bytes;
+    uint64_t dictionary;
+    uint64_t anomalies;
+};
+
+// STORE_ENOSTORE, STORE_EFOREIGN (an LMDB file of another program), STORE_EVERSION,
+// STORE_EDAMAGED (LMDB finds it invalid, or meta does not check).
+int tables_open(struct tables **ret_tables, const struct tables_options *options,
+                struct store_error *err);
+void tables_close(struct tables *tables); // NULL is fine
+
+int tables_meta(struct tables *tables, struct tables_meta *ret_meta, struct store_error *err);
+
+// Begins a life: increments `life`, clears `clean`, durable on return.
+int tables_begin_life(struct tables *tables, uint64_t *ret_life, struct store_error *err);
+
+// Applies what is left in the fold and sets the covered position, in one transaction that is
+// durable on return. The map grows as needed. On error nothing has changed and the call may be
+// repeated (STORE_ENOSPC), or the tables must not be used any more (STORE_EIO, STORE_EDAMAGED).
+// `clean`: the stretch ends with a stop mark.
+int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, bool clean,
+                 struct store_error *err);
+
+void tables_set_compression(struct tables *tables, enum store_compression compression, int level);
+
+// Fills the members of `stats` that LMDB knows (counts, bytes, pages, meta).
+int tables_stats(struct tables *tables, struct store_stats *stats, struct store_error *err);
+
+// Reads every value and holds it against its checksum: STORE_EDAMAGED names the first that fails.
+int tables_check(struct tables *tables, struct store_error *err);
+
+// Removes readers that died from LMDB's reader table.
+void tables_check_readers(struct tables *tables);
+
+// Views as in store.h; store_view_open calls this.
+int tables_view_open(struct store_view **ret_view, struct tables *tables, struct store_error *err);
+
+const char *tables_library_versions(void);
+
+#endif
