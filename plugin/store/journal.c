@@ -179,11 +179,32 @@ int journal_append(struct journal *journal, const struct event *event, struct st
     return 0;
 }
 
-static int admission_refuse(struct journal *journal, struct store_error *err)
+// Whether current and ready segments hold `need` bytes and leave the reserve.
+static bool room_is_enough(struct journal *journal, uint64_t need, uint64_t reserve, bool oversize)
 {
+    uint64_t room = current_room(journal);
+    if (room >= need + reserve)
+        return true;
+    bool fits = !oversize;
     pthread_mutex_lock(&journal->lock);
-    int code = journal->prepare_error.code;
-    error_set(err, code, "%s", journal->prepare_error.sentence);
+    for (struct segment *ready = journal->ready_first; ready && !fits; ready = ready->next)
+        fits = segment_room(ready) >= need;
+    bool enough = fits && journal->ready_bytes >= reserve + need;
+    if (!enough) {
+        journal->wanted = true;
+        pthread_cond_signal(&journal->keeper_wake);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return enough;
+}
+
+// The reason of a failed preparation, while it is too early to try again: 0 if there is none.
+static int prepare_hopeless(struct journal *journal, struct store_error *err)
+{
+    int code = 0;
+    pthread_mutex_lock(&journal->lock);
+    if (journal->prepare_error.code && os_monotonic_ms() < journal->prepare_retry_ms)
+        code = error_set(err, journal->prepare_error.code, "%s", journal->prepare_error.sentence);
     pthread_mutex_unlock(&journal->lock);
     return code;
 }
@@ -193,39 +214,24 @@ int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *e
     if (journal_is_poisoned(journal, err))
         return STORE_EPOISONED;
     uint64_t reserve = atomic_load_explicit(&journal->reserve_bytes, memory_order_relaxed);
-    uint64_t need = bytes + ADMIT_OVERHEAD_BYTES;
-    uint64_t room = current_room(journal);
-    if (room >= need + reserve) {
-        return 0;
-    }
-
-    bool oversize = need > journal->options.segment_bytes - SEGMENT_HEADER_BYTES;
-    pthread_mutex_lock(&journal->lock);
-    bool fits = false;
-    for (struct segment *ready = journal->ready_first; ready; ready = ready->next)
-        fits |= segment_room(ready) >= need;
-    bool enough = journal->ready_bytes >= reserve + need && (!oversize || fits);
-    // The keeper has tried and failed: no use in trying again for every message.
-    bool hopeless =
-        journal->prepare_error.code != 0 && os_monotonic_ms() < journal->prepare_retry_ms;
-    if (!enough) {
-        journal->wanted = true;
-        pthread_cond_signal(&journal->keeper_wake);
-    }
-    pthread_mutex_unlock(&journal->lock);
-    if (enough) {
-        return 0;
-    }
-    if (hopeless && !oversize)
-        return admission_refuse(journal, err);
-
     uint64_t usual = journal->options.segment_bytes;
-    uint64_t size = oversize ? (need + SEGMENT_HEADER_BYTES + 4095) & ~(uint64_t)4095 : usual;
-    int rc = journal_prepare(journal, size, err);
-    if (rc) {
-        return rc;
+    uint64_t need = bytes + ADMIT_OVERHEAD_BYTES;
+    bool oversize = need > usual - SEGMENT_HEADER_BYTES;
+    if (room_is_enough(journal, need, reserve, oversize))
+        return 0;
+
+    struct store_error reason = {0};
+    int rc = oversize ? 0 : prepare_hopeless(journal, &reason);
+    if (rc == 0) {
+        uint64_t size = oversize ? (need + SEGMENT_HEADER_BYTES + 4095) & ~(uint64_t)4095 : usual;
+        rc = journal_prepare(journal, size, &reason);
     }
-    return 0;
+    // The keeper may have made room while this waited for it.
+    if (rc == 0 || room_is_enough(journal, need, reserve, oversize))
+        return 0;
+    if (err)
+        *err = reason;
+    return rc;
 }
 
 uint32_t journal_tick(struct journal *journal)

@@ -29,93 +29,93 @@ struct field {
     uint8_t maximum; // of a FIELD_U8, 0: any
 };
 
-#define FIELD(member, name, kind)                                   \
-    {                                                               \
-#name, FIELD_##kind, offsetof(struct event, member.name), 0 \
-    }
-#define FIELD_UP_TO(member, name, maximum)                            \
-    {                                                                 \
-#name, FIELD_U8, offsetof(struct event, member.name), maximum \
-    }
+// X(member of struct event, field, kind, maximum of a U8 or 0). One list per shape of body gives
+// the table for reading and messages, and straight-line code for writing.
+#define SESSION_FIELDS(X)                       \
+    X(session, client_id, STRING, 0)            \
+    X(session, username, STRING, 0)             \
+    X(session, auth_method, STRING, 0)          \
+    X(session, session_expiry_time, U64, 0)     \
+    X(session, will_delay_time, U64, 0)         \
+    X(session, changed_time_ms, U64, 0)         \
+    X(session, session_expiry_interval, U32, 0) \
+    X(session, will_delay_interval, U32, 0)     \
+    X(session, max_packet_size, U32, 0)         \
+    X(session, listener_port, U16, 0)           \
+    X(session, max_qos, U8, 0)                  \
+    X(session, retain_available, BOOL, 0)       \
+    X(session, connected, BOOL, 0)
 
-static const struct field session_fields[] = {
-    FIELD(session, client_id, STRING),
-    FIELD(session, username, STRING),
-    FIELD(session, auth_method, STRING),
-    FIELD(session, session_expiry_time, U64),
-    FIELD(session, will_delay_time, U64),
-    FIELD(session, changed_time_ms, U64),
-    FIELD(session, session_expiry_interval, U32),
-    FIELD(session, will_delay_interval, U32),
-    FIELD(session, max_packet_size, U32),
-    FIELD(session, listener_port, U16),
-    FIELD(session, max_qos, U8),
-    FIELD(session, retain_available, BOOL),
-    FIELD(session, connected, BOOL),
-};
+#define CONNECTION_FIELDS(X)            \
+    X(connection, client_id, STRING, 0) \
+    X(connection, username, STRING, 0)  \
+    X(connection, time_ms, U64, 0)      \
+    X(connection, session_expiry_time, U64, 0)
 
-static const struct field connection_fields[] = {
-    FIELD(connection, client_id, STRING),
-    FIELD(connection, username, STRING),
-    FIELD(connection, time_ms, U64),
-    FIELD(connection, session_expiry_time, U64),
-};
+#define SUBSCRIPTION_FIELDS(X)               \
+    X(subscription, client_id, STRING, 0)    \
+    X(subscription, topic_filter, STRING, 0) \
+    X(subscription, identifier, U32, 0)      \
+    X(subscription, options, U8, 0)
 
-static const struct field subscription_fields[] = {
-    FIELD(subscription, client_id, STRING),
-    FIELD(subscription, topic_filter, STRING),
-    FIELD(subscription, identifier, U32),
-    FIELD(subscription, options, U8),
-};
+#define MESSAGE_FIELDS(X)                  \
+    X(message, store_id, U64, 0)           \
+    X(message, expiry_time, U64, 0)        \
+    X(message, source_mid, U16, 0)         \
+    X(message, source_port, U16, 0)        \
+    X(message, qos, U8, 2)                 \
+    X(message, retain, BOOL, 0)            \
+    X(message, topic, STRING, 0)           \
+    X(message, source_id, STRING, 0)       \
+    X(message, source_username, STRING, 0) \
+    X(message, properties, PROPERTIES, 0)  \
+    X(message, payload, PAYLOAD, 0)
 
-static const struct field message_fields[] = {
-    FIELD(message, store_id, U64),
-    FIELD(message, expiry_time, U64),
-    FIELD(message, source_mid, U16),
-    FIELD(message, source_port, U16),
-    FIELD_UP_TO(message, qos, 2),
-    FIELD(message, retain, BOOL),
-    FIELD(message, topic, STRING),
-    FIELD(message, source_id, STRING),
-    FIELD(message, source_username, STRING),
-    FIELD(message, properties, PROPERTIES),
-    FIELD(message, payload, PAYLOAD),
-};
+#define MESSAGE_DELETE_FIELDS(X) X(message, store_id, U64, 0)
 
-static const struct field message_delete_fields[] = {
-    FIELD(message, store_id, U64),
-};
+#define QUEUED_FIELDS(X)                       \
+    X(queued, cmsg_id, U64, 0)                 \
+    X(queued, store_id, U64, 0)                \
+    X(queued, subscription_identifier, U32, 0) \
+    X(queued, mid, U16, 0)                     \
+    X(queued, direction, U8, 1)                \
+    X(queued, qos, U8, 2)                      \
+    X(queued, state, U8, 0)                    \
+    X(queued, dup, U8, 0)                      \
+    X(queued, retain, BOOL, 0)                 \
+    X(queued, client_id, STRING, 0)
 
-static const struct field queued_fields[] = {
-    FIELD(queued, cmsg_id, U64),
-    FIELD(queued, store_id, U64),
-    FIELD(queued, subscription_identifier, U32),
-    FIELD(queued, mid, U16),
-    FIELD_UP_TO(queued, direction, 1),
-    FIELD_UP_TO(queued, qos, 2),
-    FIELD(queued, state, U8),
-    FIELD(queued, dup, U8),
-    FIELD(queued, retain, BOOL),
-    FIELD(queued, client_id, STRING),
-};
+#define RETAINED_FIELDS(X)        \
+    X(retained, store_id, U64, 0) \
+    X(retained, topic, STRING, 0)
 
-static const struct field retained_fields[] = {
-    FIELD(retained, store_id, U64),
-    FIELD(retained, topic, STRING),
-};
+#define WILL_FIELDS(X)                 \
+    X(will, client_id, STRING, 0)      \
+    X(will, topic, STRING, 0)          \
+    X(will, username, STRING, 0)       \
+    X(will, listener_port, U16, 0)     \
+    X(will, qos, U8, 2)                \
+    X(will, retain, BOOL, 0)           \
+    X(will, properties, PROPERTIES, 0) \
+    X(will, payload, PAYLOAD, 0)
 
-static const struct field will_fields[] = {
-    FIELD(will, client_id, STRING),      FIELD(will, topic, STRING),
-    FIELD(will, username, STRING),       FIELD(will, listener_port, U16),
-    FIELD_UP_TO(will, qos, 2),           FIELD(will, retain, BOOL),
-    FIELD(will, properties, PROPERTIES), FIELD(will, payload, PAYLOAD),
-};
+#define LINK_FIELDS(X)            \
+    X(link, previous_end, U64, 0) \
+    X(link, previous_checksum, U64, 0)
 
-static const struct field link_fields[] = {
-    FIELD(link, previous_end, U64),
-    FIELD(link, previous_checksum, U64),
-};
+#define NONE_FIELDS(X)
 
+#define FIELD_ENTRY(member, name, kind, maximum) \
+    {#name, FIELD_##kind, offsetof(struct event, member.name), maximum},
+static const struct field session_fields[] = {SESSION_FIELDS(FIELD_ENTRY)};
+static const struct field connection_fields[] = {CONNECTION_FIELDS(FIELD_ENTRY)};
+static const struct field subscription_fields[] = {SUBSCRIPTION_FIELDS(FIELD_ENTRY)};
+static const struct field message_fields[] = {MESSAGE_FIELDS(FIELD_ENTRY)};
+static const struct field message_delete_fields[] = {MESSAGE_DELETE_FIELDS(FIELD_ENTRY)};
+static const struct field queued_fields[] = {QUEUED_FIELDS(FIELD_ENTRY)};
+static const struct field retained_fields[] = {RETAINED_FIELDS(FIELD_ENTRY)};
+static const struct field will_fields[] = {WILL_FIELDS(FIELD_ENTRY)};
+static const struct field link_fields[] = {LINK_FIELDS(FIELD_ENTRY)};
 static const struct field none_fields[] = {{0}};
 
 struct layout {
@@ -178,86 +178,118 @@ static uint32_t span_limit(enum field_kind kind)
     return kind == FIELD_STRING ? STRING_MAX_BYTES : PROPERTIES_MAX_BYTES;
 }
 
-int record_size(const struct event *event, size_t *ret_bytes, struct store_error *err)
+// Added to a size by a member that is too long, so that the sum needs one look.
+#define TOO_LONG ((uint64_t)1 << 40)
+
+static inline uint64_t span_size(const struct span *span, uint32_t limit)
+{
+    uint64_t bytes = span->data ? span->len : 0;
+    return 4 + bytes + (bytes > limit ? TOO_LONG : 0);
+}
+
+static inline uint8_t *span_put(uint8_t *dst, const struct span *span)
+{
+    put_u32(dst, span->data ? span->len : ABSENT);
+    dst += 4;
+    if (span->data && span->len) {
+        memcpy(dst, span->data, span->len);
+        dst += span->len;
+    }
+    return dst;
+}
+
+#define SIZE_U8(at) 1
+#define SIZE_BOOL(at) 1
+#define SIZE_U16(at) 2
+#define SIZE_U32(at) 4
+#define SIZE_U64(at) 8
+#define SIZE_STRING(at) span_size(&(at), STRING_MAX_BYTES)
+#define SIZE_PROPERTIES(at) span_size(&(at), PROPERTIES_MAX_BYTES)
+#define SIZE_PAYLOAD(at) span_size(&(at), PROPERTIES_MAX_BYTES)
+#define SIZE(member, name, kind, maximum) +SIZE_##kind(event->member.name)
+
+#define PUT_U8(at) *dst++ = (at);
+#define PUT_BOOL(at) *dst++ = (at) ? 1 : 0;
+#define PUT_U16(at) put_u16(dst, (at)), dst += 2;
+#define PUT_U32(at) put_u32(dst, (at)), dst += 4;
+#define PUT_U64(at) put_u64(dst, (uint64_t)(at)), dst += 8;
+#define PUT_STRING(at) dst = span_put(dst, &(at));
+#define PUT_PROPERTIES(at) dst = span_put(dst, &(at));
+#define PUT_PAYLOAD(at) dst = span_put(dst, &(at));
+#define PUT(member, name, kind, maximum) PUT_##kind(event->member.name)
+
+// X(shape of body, its list). message_delete has a shape of its own; else it is the union's member.
+#define SHAPES(X)                            \
+    X(session, SESSION_FIELDS)               \
+    X(connection, CONNECTION_FIELDS)         \
+    X(subscription, SUBSCRIPTION_FIELDS)     \
+    X(message, MESSAGE_FIELDS)               \
+    X(message_delete, MESSAGE_DELETE_FIELDS) \
+    X(queued, QUEUED_FIELDS)                 \
+    X(retained, RETAINED_FIELDS)             \
+    X(will, WILL_FIELDS)                     \
+    X(link, LINK_FIELDS)                     \
+    X(none, NONE_FIELDS)
+
+#define SHAPE_CODE(shape, LIST)                                             \
+    static inline uint64_t shape##_size(const struct event *event)          \
+    {                                                                       \
+        (void)event;                                                        \
+        return 0 LIST(SIZE);                                                \
+    }                                                                       \
+    static inline void shape##_put(const struct event *event, uint8_t *dst) \
+    {                                                                       \
+        (void)event;                                                        \
+        LIST(PUT)                                                           \
+        (void)dst;                                                          \
+    }
+SHAPES(SHAPE_CODE)
+
+static int size_refuse(const struct event *event, uint64_t bytes, struct store_error *err)
 {
     struct layout layout = layout_of(event->type);
-    size_t bytes = 0;
     for (size_t i = 0; i < layout.count; i++) {
         const struct field *field = &layout.fields[i];
-        const void *at = (const char *)event + field->offset;
-        switch (field->kind) {
-        case FIELD_U8:
-        case FIELD_BOOL:
-            bytes += 1;
-            break;
-        case FIELD_U16:
-            bytes += 2;
-            break;
-        case FIELD_U32:
-            bytes += 4;
-            break;
-        case FIELD_U64:
-            bytes += 8;
-            break;
-        case FIELD_STRING:
-        case FIELD_PROPERTIES:
-        case FIELD_PAYLOAD: {
-            const struct span *span = at;
-            if (span->data && span->len > span_limit(field->kind))
-                return error_set(err, STORE_ETOOBIG,
-                                 "%s: %s has %lu bytes, more than the %lu that MQTT allows",
-                                 record_type_name(event->type), field->name,
-                                 (unsigned long)span->len, (unsigned long)span_limit(field->kind));
-            bytes += 4 + (size_t)(span->data ? span->len : 0);
-            break;
-        }
-        }
+        const struct span *span = (const void *)((const char *)event + field->offset);
+        if (field->kind >= FIELD_STRING && span->data && span->len > span_limit(field->kind))
+            return error_set(err, STORE_ETOOBIG,
+                             "%s: %s has %lu bytes, more than the %lu that MQTT allows",
+                             record_type_name(event->type), field->name, (unsigned long)span->len,
+                             (unsigned long)span_limit(field->kind));
+    }
+    return error_set(err, STORE_ETOOBIG, "%s: a record of %llu bytes is too large",
+                     record_type_name(event->type), (unsigned long long)bytes);
+}
+
+int record_size(const struct event *event, size_t *ret_bytes, struct store_error *err)
+{
+    uint64_t bytes = 0;
+    switch (event->type) {
+#define CASE(id, name, member, promised, text)                                                   \
+    case id:                                                                                     \
+        bytes = id == RECORD_MESSAGE_DELETE ? message_delete_size(event) : member##_size(event); \
+        break;
+        RECORD_TYPES(CASE)
+#undef CASE
     }
     if (bytes > RECORD_BODY_MAX_BYTES)
-        return error_set(err, STORE_ETOOBIG, "%s: a record of %zu bytes is too large",
-                         record_type_name(event->type), bytes);
-    *ret_bytes = bytes;
+        return size_refuse(event, bytes, err);
+    *ret_bytes = (size_t)bytes;
     return 0;
 }
 
 void record_encode(const struct event *event, uint8_t *dst)
 {
-    struct layout layout = layout_of(event->type);
-    for (size_t i = 0; i < layout.count; i++) {
-        const struct field *field = &layout.fields[i];
-        const void *at = (const char *)event + field->offset;
-        switch (field->kind) {
-        case FIELD_U8:
-            *dst++ = *(const uint8_t *)at;
-            break;
-        case FIELD_BOOL:
-            *dst++ = *(const bool *)at ? 1 : 0;
-            break;
-        case FIELD_U16:
-            put_u16(dst, *(const uint16_t *)at);
-            dst += 2;
-            break;
-        case FIELD_U32:
-            put_u32(dst, *(const uint32_t *)at);
-            dst += 4;
-            break;
-        case FIELD_U64:
-            put_u64(dst, *(const uint64_t *)at);
-            dst += 8;
-            break;
-        case FIELD_STRING:
-        case FIELD_PROPERTIES:
-        case FIELD_PAYLOAD: {
-            const struct span *span = at;
-            put_u32(dst, span->data ? span->len : ABSENT);
-            dst += 4;
-            if (span->data && span->len) {
-                memcpy(dst, span->data, span->len);
-                dst += span->len;
-            }
-            break;
-        }
-        }
+    switch (event->type) {
+#define CASE(id, name, member, promised, text) \
+    case id:                                   \
+        if (id == RECORD_MESSAGE_DELETE)       \
+            message_delete_put(event, dst);    \
+        else                                   \
+            member##_put(event, dst);          \
+        break;
+        RECORD_TYPES(CASE)
+#undef CASE
     }
 }
 

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// The table of verdicts: what recovery says to each thing that can be found behind the last good
+// record. Each test names a condition and asserts the sentence.
+#include "journal.h"
+#include "journal_scan.h"
+
+#include "support.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIRST position_of(1, SEGMENT_HEADER_BYTES)
+#define RECORDS 40u
+
+static const uint8_t store_id[16] = "0123456789abcdef";
+
+static char *folder;
+static struct os_dir *dir;
+static uint64_t positions[RECORDS + 1]; // of each record, and the end
+
+static void append_range(struct journal *journal, unsigned from, unsigned to)
+{
+    uint8_t payload[2000];
+    for (unsigned i = from; i < to; i++) {
+        struct store_error err = {0};
+        memset(payload, (int)i, sizeof(payload));
+        struct event event = {.type = RECORD_MESSAGE_ADD,
+                              .message = {.store_id = i,
+                                          .topic = span_str("topic"),
+                                          .payload = span_of(payload, sizeof(payload))}};
+        ck_assert_msg(journal_append(journal, &event, &err) == 0, "%s", err.sentence);
+        positions[i + 1] = journal_end(journal);
+    }
+}
+
+// A journal of RECORDS records in two segments, left as a killed process leaves it. Records before
+// `durable` are known durable by those after them.
+static void journal_make(unsigned durable)
+{
+    struct store_error err = {0};
+    struct journal *journal = NULL;
+    struct journal_options options = {.dir = dir,
+                                      .life = 1,
+                                      .next_number = 1,
+                                      .link = {.previous_end = FIRST},
+                                      .sync = STORE_SYNC_OS,
+                                      .sync_interval_ms = 1000,
+                                      .segment_bytes = SEGMENT_MIN_BYTES,
+                                      .max_bytes = 16 * SEGMENT_MIN_BYTES};
+    memcpy(options.store_id, store_id, 16);
+    ck_assert_msg(journal_open(&journal, &options, &err) == 0, "%s", err.sentence);
+    positions[0] = journal_end(journal);
+    append_range(journal, 0, durable);
+    if (durable)
+        ck_assert_int_eq(journal_sync(journal, NULL), 0);
+    append_range(journal, durable, RECORDS);
+    journal_close(journal);
+    ck_assert_uint_eq(position_segment(positions[RECORDS]), 2);
+}
+
+static const char *segment_path(uint64_t number)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(number, name);
+    return path_in(folder, name);
+}
+
+static const char *record_path(unsigned record)
+{
+    return segment_path(position_segment(positions[record]));
+}
+
+static void setup(void)
+{
+    struct store_error err = {0};
+    folder = folder_make();
+    ck_assert_msg(os_dir_open(&dir, folder, 0, &err) == 0, "%s", err.sentence);
+}
+
+static void teardown(void)
+{
+    os_dir_close(dir);
+    folder_remove(folder);
+}
+
+static void assert_ends_at(uint64_t from, unsigned record, bool torn)
+{
+    struct store_error err = {0};
+    struct journal_extent extent;
+    ck_assert_msg(journal_scan(dir, store_id, from, &extent, &err) == 0, "%s", err.sentence);
+    ck_assert_uint_eq(extent.end, positions[record]);
+    ck_assert_int_eq(extent.torn_bytes != 0, torn);
+}
+
+static void assert_refused(int code, const char *words, const char *more)
+{
+    struct store_error err = {0};
+    struct journal_extent extent;
+    ck_assert_int_eq(journal_scan(dir, store_id, FIRST, &extent, &err), code);
+    ck_assert_msg(strstr(err.sentence, words) && strstr(err.sentence, more), "%s", err.sentence);
+}
+
+START_TEST(a_killed_process_leaves_a_clean_end)
+{
+    journal_make(0);
+    assert_ends_at(FIRST, RECORDS, false);
+    assert_ends_at(positions[7], RECORDS, false);
+    assert_ends_at(positions[RECORDS], RECORDS, false);
+}
+END_TEST
+
+START_TEST(the_last_record_is_torn)
+{
+    journal_make(0);
+    file_flip_bit(record_path(RECORDS - 1), position_offset(positions[RECORDS - 1]) + 700, 3);
+    assert_ends_at(FIRST, RECORDS - 1, true);
+}
+END_TEST
+
+START_TEST(a_record_in_the_middle_is_lost_and_was_never_known_durable)
+{
+    // A power cut keeps any subset of what was not synced.
+    journal_make(0);
+    uint8_t zeros[512] = {0};
+    file_overwrite(record_path(10), position_offset(positions[10]), zeros, sizeof(zeros));
+    assert_ends_at(FIRST, 10, true);
+}
+END_TEST
+
+START_TEST(a_record_that_was_durable_is_damaged)
+{
+    char where[64];
+    journal_make(20);
+    file_flip_bit(record_path(10), position_offset(positions[10]) + 100, 0);
+    snprintf(where, sizeof(where), "0000000001.log: the record at offset %llu",
+             (unsigned long long)position_offset(positions[10]));
+    assert_refused(STORE_EDAMAGED, where, "repair");
+}
+END_TEST
+
+START_TEST(a_durable_record_is_wiped_to_zeros)
+{
+    uint8_t zeros[4096] = {0};
+    journal_make(20);
+    file_overwrite(record_path(10), position_offset(positions[10]), zeros, sizeof(zeros));
+    assert_refused(STORE_EDAMAGED, "0000000001.log", "later records say that it was on the disk");
+}
+END_TEST
+
+START_TEST(the_end_of_the_first_segment_is_lost_and_the_second_is_there)
+{
+    // Neither was known durable: a power cut between two syncs.
+    journal_make(0);
+    unsigned last_of_first = 0;
+    while (position_segment(positions[last_of_first + 2]) == 1)
+        last_of_first++;
+    file_flip_bit(segment_path(1), position_offset(positions[last_of_first]) + 50, 1);
+    assert_ends_at(FIRST, last_of_first, true);
+}
+END_TEST
+
+START_TEST(a_segment_in_the_middle_is_missing)
+{
+    journal_make(0);
+    ck_assert_int_eq(unlink(segment_path(2)), 0);
+    // The third was prepared and never used; without the second nobody can tell.
+    assert_refused(STORE_EDAMAGED, "0000000002.log is missing", "put it back");
+}
+END_TEST
+
+START_TEST(the_first_segment_is_missing)
+{
+    journal_make(0);
+    ck_assert_int_eq(unlink(segment_path(1)), 0);
+    assert_refused(STORE_EDAMAGED, "0000000001.log is missing", "put it back");
+}
+END_TEST
+
+START_TEST(a_segment_of_another_store_was_copied_here)
+{
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    journal_make(0);
+    ck_assert_int_eq(segment_header_load(dir, 2, &header, NULL), 0);
+    memcpy(header.store_id, "fedcba9876543210", 16);
+    segment_header_encode(&header, block);
+    file_overwrite(segment_path(2), 0, block, sizeof(block));
+    struct store_error err = {0};
+    struct journal_extent extent;
+    int rc = journal_scan(dir, store_id, FIRST, &extent, &err);
+    ck_assert_int_eq(rc, STORE_EDAMAGED);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000002.log belongs to another store"));
+}
+END_TEST
+
+START_TEST(a_segment_was_renamed)
+{
+    journal_make(0);
+    file_copy(segment_path(1), segment_path(2));
+    assert_refused(STORE_EDAMAGED, "0000000002.log", "this is segment 1");
+}
+END_TEST
+
+START_TEST(a_segment_of_a_newer_format)
+{
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    journal_make(0);
+    ck_assert_int_eq(segment_header_load(dir, 1, &header, NULL), 0);
+    header.version = 7;
+    header.incompat = 4;
+    segment_header_encode(&header, block);
+    file_overwrite(segment_path(1), 0, block, sizeof(block));
+    assert_refused(STORE_EVERSION, "format 7", "knows format 1");
+}
+END_TEST
+
+START_TEST(the_last_segment_was_being_made)
+{
+    // The header of the last file is bad and the one before ends cleanly.
+    journal_make(0);
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    ck_assert_int_eq(segment_list(dir, &numbers, &count, NULL), 0);
+    file_flip_bit(segment_path(numbers[count - 1]), 50, 2);
+    if (numbers[count - 1] > 2)
+        assert_ends_at(FIRST, RECORDS, false);
+    free(numbers);
+}
+END_TEST
+
+START_TEST(the_header_of_a_needed_segment_is_damaged)
+{
+    journal_make(0);
+    file_flip_bit(segment_path(1), 60, 2);
+    assert_refused(STORE_EDAMAGED, "0000000001.log", "header");
+}
+END_TEST
+
+START_TEST(the_file_was_cut)
+{
+    journal_make(0);
+    ck_assert_int_eq(truncate(segment_path(1), 30000), 0);
+    assert_refused(STORE_EDAMAGED, "0000000001.log: the file has 30000 bytes", "its header says");
+    ck_assert_int_eq(truncate(segment_path(1), 1000), 0);
+    assert_refused(STORE_EDAMAGED, "0000000001.log", "ends inside the segment header");
+}
+END_TEST
+
+START_TEST(a_perfect_record_inside_a_payload_is_not_taken_for_one)
+{
+    // A publisher sends a whole frame of this very segment as payload; then the end is torn off in
+    // front of it. It must not be found, for its position is not the one it was made for.
+    journal_make(0);
+    uint8_t frame[4096];
+    FILE *file = fopen(segment_path(1), "rb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fseek(file, (long)position_offset(positions[3]), SEEK_SET), 0);
+    size_t len = position_offset(positions[4]) - position_offset(positions[3]);
+    ck_assert_uint_eq(fread(frame, 1, len, file), len);
+    fclose(file);
+    uint64_t end = position_offset(positions[RECORDS]);
+    file_overwrite(segment_path(2), end + 64, frame, len);
+    file_overwrite(segment_path(2), end, "x", 1);
+    assert_ends_at(FIRST, RECORDS, true);
+    // At the place behind the end where the next record would lie it is not one either.
+    file_overwrite(segment_path(2), end, frame, len);
+    assert_ends_at(FIRST, RECORDS, true);
+}
+END_TEST
+
+// Every bit of a small journal: the scan ends at a record before the flip, or refuses, or the flip
+// hit bytes that hold nothing. It never accepts a changed record and never reads past one.
+START_TEST(every_flipped_bit_is_noticed)
+{
+    journal_make(20);
+    uint64_t bytes = file_bytes(segment_path(1));
+    uint64_t seed = seed_choose();
+    for (int round = 0; round < 3000; round++) {
+        uint64_t offset = seed_next(&seed, (uint32_t)bytes);
+        unsigned bit = seed_next(&seed, 8);
+        unsigned hit = 0;
+        while (hit < RECORDS && positions[hit + 1] <= position_of(1, offset))
+            hit++;
+        struct store_error err = {0};
+        struct journal_extent extent;
+        file_flip_bit(segment_path(1), offset, bit);
+        int rc = journal_scan(dir, store_id, FIRST, &extent, &err);
+        file_flip_bit(segment_path(1), offset, bit);
+        bool in_log = position_segment(positions[hit + 1]) == 1;
+        if (rc == 0)
+            ck_assert_msg(!in_log || extent.end <= positions[hit],
+                          "bit %u at offset %llu went unnoticed", bit, (unsigned long long)offset);
+        // What was durable is never given up in silence.
+        if (in_log && hit < 19)
+            ck_assert_msg(rc == STORE_EDAMAGED || rc == STORE_EFOREIGN || rc == STORE_EVERSION,
+                          "bit %u at offset %llu cost durable records", bit,
+                          (unsigned long long)offset);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("journal_scan");
+    TCase *cases = tcase_create("journal_scan");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_set_timeout(cases, 120);
+    tcase_add_test(cases, a_killed_process_leaves_a_clean_end);
+    tcase_add_test(cases, the_last_record_is_torn);
+    tcase_add_test(cases, a_record_in_the_middle_is_lost_and_was_never_known_durable);
+    tcase_add_test(cases, a_record_that_was_durable_is_damaged);
+    tcase_add_test(cases, a_durable_record_is_wiped_to_zeros);
+    tcase_add_test(cases, the_end_of_the_first_segment_is_lost_and_the_second_is_there);
+    tcase_add_test(cases, a_segment_in_the_middle_is_missing);
+    tcase_add_test(cases, the_first_segment_is_missing);
+    tcase_add_test(cases, a_segment_of_another_store_was_copied_here);
+    tcase_add_test(cases, a_segment_was_renamed);
+    tcase_add_test(cases, a_segment_of_a_newer_format);
+    tcase_add_test(cases, the_last_segment_was_being_made);
+    tcase_add_test(cases, the_header_of_a_needed_segment_is_damaged);
+    tcase_add_test(cases, the_file_was_cut);
+    tcase_add_test(cases, a_perfect_record_inside_a_payload_is_not_taken_for_one);
+    tcase_add_test(cases, every_flipped_bit_is_noticed);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "record.h"
+
+#include "support.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static uint8_t *encode(const struct event *event, size_t *ret_len)
+{
+    struct store_error err = {0};
+    ck_assert_msg(record_size(event, ret_len, &err) == 0, "%s", err.sentence);
+    // Exactly as large as it must be, so that a sanitizer sees a byte too many.
+    uint8_t *body = malloc(*ret_len ? *ret_len : 1);
+    record_encode(event, body);
+    return body;
+}
+
+static struct event full_message(void)
+{
+    static const uint8_t payload[] = {0, 1, 2, 255, 0};
+    static const uint8_t properties[] = {0x09, 0x00, 0x02, 0x00, 0xff};
+    return (struct event){.type = RECORD_MESSAGE_ADD,
+                          .message = {.store_id = 0xfedcba9876543210u,
+                                      .expiry_time = -5,
+                                      .topic = span_str("a/\001b"),
+                                      .payload = span_of(payload, sizeof(payload)),
+                                      .properties = span_of(properties, sizeof(properties)),
+                                      .source_id = span_str(""),
+                                      .source_username = span_str(NULL),
+                                      .source_mid = 65535,
+                                      .source_port = 1883,
+                                      .qos = 2,
+                                      .retain = true}};
+}
+
+START_TEST(a_message_comes_back_as_it_went)
+{
+    struct event in = full_message(), out;
+    struct store_error err = {0};
+    size_t len;
+    uint8_t *body = encode(&in, &len);
+    ck_assert_msg(record_decode(RECORD_MESSAGE_ADD, body, len, &out, &err) == 0, "%s",
+                  err.sentence);
+    ck_assert_uint_eq(out.message.store_id, in.message.store_id);
+    ck_assert_int_eq(out.message.expiry_time, -5);
+    ck_assert(span_equal(out.message.topic, in.message.topic));
+    ck_assert(span_equal(out.message.payload, in.message.payload));
+    ck_assert(span_equal(out.message.properties, in.message.properties));
+    ck_assert_ptr_nonnull(out.message.source_id.data);
+    ck_assert_uint_eq(out.message.source_id.len, 0);
+    ck_assert_ptr_null(out.message.source_username.data);
+    ck_assert_uint_eq(out.message.source_mid, 65535);
+    ck_assert_uint_eq(out.message.qos, 2);
+    ck_assert(out.message.retain);
+    free(body);
+}
+END_TEST
+
+// Every record type with every member set, so that a member missing from a table shows.
+START_TEST(every_type_comes_back_byte_for_byte)
+{
+    for (unsigned type = 1; strcmp(record_type_name(type), "unknown") != 0; type++) {
+        struct event in, out;
+        struct store_error err = {0};
+        size_t len, again_len;
+        memset(&in, 0, sizeof(in));
+        in = type == RECORD_MESSAGE_ADD ? full_message() : in;
+        in.type = (enum record_type)type;
+        uint8_t *body = encode(&in, &len);
+        ck_assert_msg(record_decode(type, body, len, &out, &err) == 0, "%s", err.sentence);
+        uint8_t *again = encode(&out, &again_len);
+        ck_assert_uint_eq(len, again_len);
+        ck_assert_mem_eq(body, again, len);
+        ck_assert_int_ne(record_decode(type, body, len + 1, &out, NULL), 0);
+        free(again);
+        free(body);
+    }
+}
+END_TEST
+
+START_TEST(every_cut_is_refused)
+{
+    struct event in = full_message(), out;
+    size_t len;
+    uint8_t *body = encode(&in, &len);
+    for (size_t cut = 0; cut < len; cut++) {
+        uint8_t *part = malloc(cut ? cut : 1);
+        struct store_error err = {0};
+        memcpy(part, body, cut);
+        ck_assert_int_eq(record_decode(RECORD_MESSAGE_ADD, part, cut, &out, &err), STORE_EDAMAGED);
+        ck_assert_ptr_nonnull(strstr(err.sentence, "message_add: "));
+        free(part);
+    }
+    free(body);
+}
+END_TEST
+
+START_TEST(what_is_out_of_range_is_refused)
+{
+    struct event in = full_message(), out;
+    struct store_error err = {0};
+    size_t len;
+    uint8_t *body = encode(&in, &len);
+    body[20] = 3;
+    ck_assert_int_eq(record_decode(RECORD_MESSAGE_ADD, body, len, &out, &err), STORE_EDAMAGED);
+    ck_assert_str_eq(err.sentence, "message_add: qos is out of range");
+    body[20] = 2;
+    body[21] = 2;
+    ck_assert_int_eq(record_decode(RECORD_MESSAGE_ADD, body, len, &out, &err), STORE_EDAMAGED);
+    ck_assert_str_eq(err.sentence, "message_add: retain is neither 0 nor 1");
+    ck_assert_int_eq(record_decode(99, body, len, &out, &err), STORE_EDAMAGED);
+    ck_assert_str_eq(err.sentence, "record type 99 is unknown");
+    ck_assert_int_eq(record_decode(0, body, len, &out, &err), STORE_EDAMAGED);
+    free(body);
+}
+END_TEST
+
+START_TEST(a_string_may_have_65535_bytes_and_not_one_more)
+{
+    char *text = calloc(1, 65537);
+    struct store_error err = {0};
+    size_t len;
+    memset(text, 'x', 65536);
+    struct event event = {.type = RECORD_RETAINED_DELETE,
+                          .retained = {.topic = span_of(text, 65535)}};
+    ck_assert_int_eq(record_size(&event, &len, &err), 0);
+    event.retained.topic.len = 65536;
+    ck_assert_int_eq(record_size(&event, &len, &err), STORE_ETOOBIG);
+    ck_assert_str_eq(
+        err.sentence,
+        "retained_delete: topic has 65536 bytes, more than the 65535 that MQTT allows");
+    free(text);
+}
+END_TEST
+
+START_TEST(random_bytes_never_harm)
+{
+    uint64_t seed = seed_choose();
+    for (int round = 0; round < 200000; round++) {
+        struct event out;
+        size_t len = seed_next(&seed, 80);
+        uint8_t *body = malloc(len ? len : 1);
+        for (size_t i = 0; i < len; i++)
+            body[i] = (uint8_t)(seed_next(&seed, 4) ? seed_next(&seed, 12) : seed_next(&seed, 256));
+        (void)record_decode(seed_next(&seed, 24), body, len, &out, NULL);
+        free(body);
+    }
+}
+END_TEST
+
+START_TEST(promises_are_those_of_the_protocol)
+{
+    struct event event = {.type = RECORD_QUEUE_DELETE, .queued = {.direction = QUEUE_OUT}};
+    ck_assert(!record_promised(&event));
+    event.queued.direction = QUEUE_IN;
+    ck_assert(record_promised(&event));
+    event.type = RECORD_QUEUE_UPDATE;
+    event.queued.state = QUEUE_STATE_WAIT_FOR_PUBACK;
+    ck_assert(!record_promised(&event));
+    event.queued.state = QUEUE_STATE_WAIT_FOR_PUBCOMP;
+    ck_assert(record_promised(&event));
+    event.type = RECORD_MESSAGE_ADD;
+    ck_assert(!record_promised(&event));
+    event.type = RECORD_QUEUE_ADD;
+    ck_assert(record_promised(&event));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("record");
+    TCase *cases = tcase_create("record");
+    tcase_set_timeout(cases, 60);
+    tcase_add_test(cases, a_message_comes_back_as_it_went);
+    tcase_add_test(cases, every_type_comes_back_byte_for_byte);
+    tcase_add_test(cases, every_cut_is_refused);
+    tcase_add_test(cases, what_is_out_of_range_is_refused);
+    tcase_add_test(cases, a_string_may_have_65535_bytes_and_not_one_more);
+    tcase_add_test(cases, random_bytes_never_harm);
+    tcase_add_test(cases, promises_are_those_of_the_protocol);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
