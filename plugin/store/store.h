@@ -153,6 +153,38 @@ int store_get_retained(struct store_view *view, struct span topic, struct retain
 int store_get_will(struct store_view *view, struct span client_id, struct will *ret_will,
                    struct store_error *err);
 
+// ---- the journal ---------------------------------------------------------------------------
+
+struct store_segment {
+    uint64_t number;
+    uint64_t bytes; // of the file
+    uint64_t life;
+    int64_t created_ms;
+    uint64_t first_position;
+    uint64_t end_position; // behind its last record
+    uint64_t records;      // marks not counted
+    const char *state;     // "covered", "live", "ready" (prepared, not used yet) or "damaged"
+};
+typedef int store_segment_fn(void *user, const struct store_segment *segment);
+
+// Walks the segment files in the order of their numbers. Works beside a running broker.
+int store_each_segment(struct store *store, store_segment_fn *fn, void *user,
+                       struct store_error *err);
+
+// Reads records one after the other, beside a running broker too, which it does not slow down.
+struct store_cursor;
+
+// Starts at `from`, the position of a record; 0: at the oldest record that is still there.
+// STORE_ENOTFOUND if that place is recycled already. Any thread, one thread per cursor.
+int store_cursor_open(struct store_cursor **ret_cursor, struct store *store, uint64_t from,
+                      struct store_error *err);
+void store_cursor_close(struct store_cursor *cursor); // NULL is fine
+
+// 1: a record, valid until the next call. 0: the end for now, a later call may give more.
+// STORE_ENOTFOUND: the writer has recycled what was to be read next.
+int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint64_t *ret_position,
+                      struct store_error *err);
+
 // ---- statistics ----------------------------------------------------------------------------
 
 struct store_stats {

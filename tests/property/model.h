@@ -5,7 +5,7 @@
 #ifndef TESTS_MODEL_H
 #define TESTS_MODEL_H
 
-#include "store.h"
+#include "store/store.h"
 
 #define MODEL_CLIENTS 8
 #define MODEL_TOPICS 12

@@ -2,8 +2,8 @@
 //
 // The journal's writing side, read back by the scan: what was appended is there, in order, over
 // roll-overs, recycling and large records; and what happens at the size limit.
-#include "journal.h"
-#include "journal_scan.h"
+#include "store/journal.h"
+#include "store/journal_scan.h"
 
 #include "support.h"
 

@@ -2,8 +2,8 @@
 //
 // The table of verdicts: what recovery says to each thing that can be found behind the last good
 // record. Each test names a condition and asserts the sentence.
-#include "journal.h"
-#include "journal_scan.h"
+#include "store/journal.h"
+#include "store/journal_scan.h"
 
 #include "support.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-#include "record.h"
+#include "store/record.h"
 
 #include "support.h"
 

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Reading the journal beside its writer. A segment is read piece by piece as far as there are
+// records, so following a log costs what is new in it.
+#include "store_internal.h"
+
+#include "journal_scan.h"
+#include "record.h"
+
+#include <stdlib.h>
+
+#define PIECE_BYTES (64u * 1024u)
+
+struct store_cursor {
+    struct store *store;
+    struct os_file *file;
+    struct segment_image image; // data is read up to `loaded`
+    uint64_t loaded;
+    uint64_t offset;
+};
+
+// Goes to the start of a segment. STORE_ENOTFOUND if there is none of this number.
+static int cursor_enter(struct store_cursor *cursor, uint64_t number, struct store_error *err)
+{
+    char name[SEGMENT_NAME_BYTES];
+    struct segment_header header;
+    struct os_file *file = NULL;
+    segment_name(number, name);
+    int rc = segment_header_load(cursor->store->dir, number, &header, err);
+    if (rc == 0)
+        rc = os_file_open(&file, cursor->store->dir, name, OS_READ, err);
+    uint8_t *data = rc ? NULL : malloc((size_t)header.bytes);
+    if (rc == 0 && !data)
+        rc = error_set(err, STORE_ENOMEM, "%s: no memory for %llu bytes", name,
+                       (unsigned long long)header.bytes);
+    if (rc) {
+        os_file_close(file);
+        return rc;
+    }
+    os_file_close(cursor->file);
+    segment_image_release(&cursor->image);
+    cursor->file = file;
+    cursor->image = (struct segment_image){.header = header, .data = data};
+    cursor->offset = cursor->loaded = SEGMENT_HEADER_BYTES;
+    return 0;
+}
+
+// Has at least `bytes` of the file in memory.
+static int cursor_load(struct store_cursor *cursor, uint64_t bytes, struct store_error *err)
+{
+    size_t len = 0;
+    if (bytes > cursor->image.header.bytes)
+        bytes = cursor->image.header.bytes;
+    if (bytes <= cursor->loaded)
+        return 0;
+    uint64_t want = bytes - cursor->loaded < PIECE_BYTES ? cursor->loaded + PIECE_BYTES : bytes;
+    if (want > cursor->image.header.bytes)
+        want = cursor->image.header.bytes;
+    int rc = os_file_read(cursor->file, cursor->loaded, cursor->image.data + cursor->loaded,
+                          (size_t)(want - cursor->loaded), &len, err);
+    if (rc)
+        return rc;
+    cursor->loaded += len;
+    if (cursor->loaded < bytes)
+        return error_set(err, STORE_EDAMAGED, "%s became shorter while it was read",
+                         os_file_name(cursor->file));
+    return 0;
+}
+
+static int cursor_frame(struct store_cursor *cursor, enum frame_verdict *ret_verdict,
+                        struct frame *ret_frame, struct store_error *err)
+{
+    const struct segment_header *header = &cursor->image.header;
+    int rc = cursor_load(cursor, cursor->offset + FRAME_HEADER_BYTES, err);
+    if (rc)
+        return rc;
+    const uint8_t *at = cursor->image.data + cursor->offset;
+    uint64_t length =
+        (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24;
+    uint64_t room = header->bytes - cursor->offset;
+    if (length <= room)
+        rc = cursor_load(cursor, cursor->offset + length + FRAME_ALIGN + FRAME_TERMINATOR_BYTES,
+                         err);
+    if (rc)
+        return rc;
+    *ret_verdict = frame_read(cursor->image.data, header->bytes, header->number, header->salt,
+                              cursor->offset, ret_frame);
+    // What is not written yet must be read again the next time.
+    if (*ret_verdict != FRAME_VALID)
+        cursor->loaded = cursor->offset;
+    return 0;
+}
+
+// At the end of a segment: 1 if the next one goes on from here and was entered, 0 if not yet.
+static int cursor_follow(struct store_cursor *cursor, struct store_error *err)
+{
+    uint64_t end = position_of(cursor->image.header.number, cursor->offset);
+    uint64_t number = cursor->image.header.number + 1;
+    struct store_cursor next = {.store = cursor->store};
+    struct store_error reason = {0};
+    enum frame_verdict verdict;
+    struct frame frame;
+    struct event event;
+    int rc = cursor_enter(&next, number, &reason);
+    if (rc == 0)
+        rc = cursor_frame(&next, &verdict, &frame, &reason);
+    bool goes_on = rc == 0 && verdict == FRAME_VALID &&
+                   record_decode(frame.type, frame.body, frame.body_bytes, &event, NULL) == 0 &&
+                   event.type == RECORD_SEGMENT_LINK && event.link.previous_end == end;
+    if (!goes_on) {
+        os_file_close(next.file);
+        segment_image_release(&next.image);
+        // A segment in the making is not there yet; anything else is worth a word.
+        if (rc && rc != STORE_ENOTFOUND && err)
+            *err = reason;
+        return rc == STORE_ENOTFOUND ? 0 : rc;
+    }
+    os_file_close(cursor->file);
+    segment_image_release(&cursor->image);
+    *cursor = next;
+    return 1;
+}
+
+int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint64_t *ret_position,
+                      struct store_error *err)
+{
+    enum frame_verdict verdict;
+    struct frame frame;
+    int rc = cursor_frame(cursor, &verdict, &frame, err);
+    if (rc == 0 && verdict != FRAME_VALID) {
+        rc = cursor_follow(cursor, err);
+        if (rc <= 0)
+            return rc;
+        rc = cursor_frame(cursor, &verdict, &frame, err);
+        if (rc == 0 && verdict != FRAME_VALID)
+            return 0;
+    }
+    if (rc == 0)
+        rc = record_decode(frame.type, frame.body, frame.body_bytes, ret_event, err);
+    if (rc)
+        return error_prefix(err, "%s: offset %llu", os_file_name(cursor->file),
+                            (unsigned long long)cursor->offset);
+    *ret_position = frame.position;
+    cursor->offset += frame.total_bytes;
+    return 1;
+}
+
+// The oldest segment that holds records of this store.
+static int oldest_number(struct store *store, uint64_t *ret_number, struct store_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = segment_list(store->dir, &numbers, &count, err);
+    if (rc == 0 && count == 0)
+        rc = error_set(err, STORE_ENOTFOUND, "the journal holds no segment");
+    if (rc == 0)
+        *ret_number = numbers[0];
+    free(numbers);
+    return rc;
+}
+
+int store_cursor_open(struct store_cursor **ret_cursor, struct store *store, uint64_t from,
+                      struct store_error *err)
+{
+    struct store_cursor *cursor = calloc(1, sizeof(*cursor));
+    uint64_t number = position_segment(from);
+    if (!cursor)
+        return error_set(err, STORE_ENOMEM, "out of memory");
+    cursor->store = store;
+    int rc = from ? 0 : oldest_number(store, &number, err);
+    if (rc == 0)
+        rc = cursor_enter(cursor, number, err);
+    if (rc == 0 && from) {
+        cursor->offset = cursor->loaded = position_offset(from);
+        if (cursor->offset < SEGMENT_HEADER_BYTES || cursor->offset % FRAME_ALIGN ||
+            cursor->offset > cursor->image.header.bytes - FRAME_TERMINATOR_BYTES)
+            rc = error_set(err, STORE_EINVAL, "%llu is not the position of a record",
+                           (unsigned long long)from);
+    }
+    if (rc) {
+        store_cursor_close(cursor);
+        return rc;
+    }
+    *ret_cursor = cursor;
+    return 0;
+}
+
+void store_cursor_close(struct store_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    os_file_close(cursor->file);
+    segment_image_release(&cursor->image);
+    free(cursor);
+}
+
+// Counts the records of one segment by a cursor of its own, which must not leave it.
+static int segment_count(struct store *store, struct store_segment *segment,
+                         struct store_error *err)
+{
+    struct store_cursor cursor = {.store = store};
+    int rc = cursor_enter(&cursor, segment->number, err);
+    while (rc == 0) {
+        enum frame_verdict verdict;
+        struct frame frame;
+        rc = cursor_frame(&cursor, &verdict, &frame, err);
+        if (rc || verdict != FRAME_VALID)
+            break;
+        if (frame.type != RECORD_LOOP_MARK && frame.type != RECORD_SEGMENT_LINK &&
+            frame.type != RECORD_STOP_MARK)
+            segment->records++;
+        cursor.offset += frame.total_bytes;
+        segment->end_position = position_of(segment->number, cursor.offset);
+    }
+    os_file_close(cursor.file);
+    segment_image_release(&cursor.image);
+    return rc;
+}
+
+int store_each_segment(struct store *store, store_segment_fn *fn, void *user,
+                       struct store_error *err)
+{
+    struct tables_meta meta;
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = tables_meta(store->tables, &meta, err);
+    if (rc == 0)
+        rc = segment_list(store->dir, &numbers, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct segment_header header = {0};
+        struct store_error reason = {0};
+        rc = segment_header_load(store->dir, numbers[i], &header, &reason);
+        if (rc == STORE_ENOTFOUND) { // recycled meanwhile
+            rc = 0;
+            continue;
+        }
+        uint64_t first = position_of(numbers[i], SEGMENT_HEADER_BYTES);
+        struct store_segment segment = {.number = numbers[i],
+                                        .bytes = header.bytes,
+                                        .life = header.life,
+                                        .created_ms = header.created_ms,
+                                        .first_position = first,
+                                        .end_position = first,
+                                        .state = "damaged"};
+        if (rc == 0)
+            rc = segment_count(store, &segment, &reason);
+        if (rc == 0 && segment.end_position == first)
+            segment.state = numbers[i] < position_segment(meta.covered) ? "covered" : "ready";
+        else if (rc == 0)
+            segment.state = segment.end_position <= meta.covered ? "covered" : "live";
+        rc = fn(user, &segment);
+    }
+    free(numbers);
+    return rc;
+}
