@@ -152,7 +152,7 @@ struct segment_link {
 // MQTT 5 section 4.3 and the broker's order of events), so that `sync always` must have it on disk
 // before the append returns. Ids are only ever added, never reused.
 #define RECORD_TYPES(X)                                               \
-    X(1, SESSION_ADD, session, 1, "session_add")                      \
+    X(1, SESSION_ADD, session, 0, "session_add")                      \
     X(2, SESSION_UPDATE, session, 0, "session_update")                \
     X(3, SESSION_DELETE, connection, 1, "session_delete")             \
     X(4, SESSION_CONNECTED, connection, 0, "session_connected")       \
