@@ -22,6 +22,7 @@ struct tables_options {
     uint8_t store_id[16]; // for create
     uint8_t secret[32];   // for create: keys the hash of long strings
     uint64_t first_position; // for create: where the journal will begin
+    uint64_t map_bytes;      // address space to reserve at first, 0: the default
     enum store_compression compression;
     int compression_level;
 };

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// What the files of the tables share: the environment, its meta values, read transactions, and
+// LMDB's errors as ours.
+#ifndef STORE_TABLES_INTERNAL_H
+#define STORE_TABLES_INTERNAL_H
+
+#include "keys.h"
+#include "payload.h"
+#include "tables.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+// The value "state" of the meta table: all that changes with each transaction.
+struct tables_state {
+    uint64_t life;
+    uint64_t covered;
+    uint64_t next_session;
+    uint64_t payload_bytes;
+    uint64_t payload_stored_bytes;
+    uint64_t dictionary;
+    uint64_t anomalies;
+    bool clean;
+};
+
+struct tables {
+    // Set by tables_open.
+    char *path;
+    bool read_only;
+    uint8_t store_id[16];
+    uint8_t secret[KEY_SECRET_BYTES];
+    uint32_t format_version;
+
+    // Any thread, within tables_enter and tables_leave; changed only when nobody is within.
+    MDB_env *env;
+    MDB_dbi dbi[TABLE_COUNT];
+    size_t map_bytes;
+
+    // The committer's thread.
+    struct payload_compressor *compressor;
+
+    _Atomic bool broken; // LMDB failed in a way after which it must not be used
+    _Atomic int compression;
+    _Atomic int compression_level;
+
+    // Who is within: the map can only be exchanged when nobody is.
+    pthread_mutex_t gate;
+    pthread_cond_t gate_changed;
+    unsigned within;
+    bool gate_closed;
+};
+
+static inline struct span span_of_val(const MDB_val *val)
+{
+    return span_of(val->mv_data, val->mv_size);
+}
+
+static inline MDB_val val_of_span(struct span span)
+{
+    return (MDB_val){span.len, (void *)(uintptr_t)span.data};
+}
+
+// ---- environment (tables_env.c) ------------------------------------------------------------
+
+// Opens data.mdb, makes it if need be and `create`, with this much map, or less if the address
+// space does not have it. STORE_ENOSTORE, STORE_EUNSAFE.
+int tables_env_open(struct tables *tables, size_t map_bytes, bool create, struct store_error *err);
+void tables_env_close(struct tables *tables);
+
+// Opens the tables' handles. STORE_ENOSTORE if there is nothing at all, STORE_EFOREIGN if there is
+// something else.
+int tables_env_open_dbis(struct tables *tables, struct store_error *err);
+
+// Makes the tables. Returns LMDB's result.
+int tables_env_create_dbis(struct tables *tables, MDB_txn *txn);
+
+// Exchanges the map for one of twice the size; waits until no view is open. The caller's thread
+// must have no view or transaction. STORE_ENOSPC if the address space has no room: nothing has
+// changed.
+int tables_env_grow(struct tables *tables, struct store_error *err);
+
+// Begins and ends a read transaction; the map stays in place between the two.
+int tables_read_begin(struct tables *tables, MDB_txn **ret_txn, struct store_error *err);
+void tables_read_end(struct tables *tables, MDB_txn *txn);
+
+// Fills `err` for a result of LMDB: "<path>: <what>: <reason>".
+int tables_error(struct tables *tables, struct store_error *err, int rc, const char *what);
+
+// As above, for a result within a write transaction: a full disk is told from a failing one, and
+// after the latter the tables are broken.
+int tables_write_error(struct tables *tables, struct store_error *err, int rc, const char *what);
+
+// STORE_EDAMAGED with table, key and what is lost.
+int tables_damaged(struct store_error *err, enum table table, struct span key, const char *why);
+
+// ---- meta (tables_meta.c) ------------------------------------------------------------------
+
+int meta_create(struct tables *tables, MDB_txn *txn, const struct tables_options *options);
+// Fills the members of `tables` that the meta table says.
+int meta_read_identity(struct tables *tables, MDB_txn *txn, struct store_error *err);
+int meta_read_state(struct tables *tables, MDB_txn *txn, struct tables_state *ret_state,
+                    struct store_error *err);
+// Returns LMDB's result.
+int meta_write_state(struct tables *tables, MDB_txn *txn, const struct tables_state *state);
+
+#endif

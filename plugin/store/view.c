@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// One consistent picture of the tables: a read transaction, and what it takes to unpack payloads.
+#include "bytes.h"
+#include "tables_internal.h"
+#include "values.h"
+
+#include <stdlib.h>
+
+struct store_view {
+    struct tables *tables;
+    MDB_txn *txn;
+    struct payload_decompressor *decompressor; // made when it is first needed
+};
+
+int tables_view_open(struct store_view **ret_view, struct tables *tables, struct store_error *err)
+{
+    struct store_view *view = calloc(1, sizeof(*view));
+    if (!view)
+        return error_set(err, STORE_ENOMEM, "out of memory while opening a view");
+    view->tables = tables;
+    int rc = tables_read_begin(tables, &view->txn, err);
+    if (rc) {
+        free(view);
+        return rc;
+    }
+    *ret_view = view;
+    return 0;
+}
+
+void store_view_close(struct store_view *view)
+{
+    if (!view)
+        return;
+    tables_read_end(view->tables, view->txn);
+    payload_decompressor_free(view->decompressor);
+    free(view);
+}
+
+// ---- walking -------------------------------------------------------------------------------
+
+// Gets one entry; non-zero ends the walk.
+typedef int entry_fn(void *user, struct span key, struct span value, struct store_error *err);
+
+// All entries whose keys begin with `prefix`, in the order of the keys.
+static int table_walk(struct store_view *view, enum table table, struct span prefix, entry_fn *fn,
+                      void *user, struct store_error *err)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key = val_of_span(prefix);
+    MDB_val value;
+    int rc = mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor);
+    if (rc)
+        return tables_error(view->tables, err, rc, "cannot read it");
+    rc = mdb_cursor_get(cursor, &key, &value, prefix.len > 0 ? MDB_SET_RANGE : MDB_FIRST);
+    while (rc == 0) {
+        if (prefix.len > 0 &&
+            (key.mv_size < prefix.len || memcmp(key.mv_data, prefix.data, prefix.len) != 0))
+            break;
+        int ended = fn(user, span_of_val(&key), span_of_val(&value), err);
+        if (ended) {
+            mdb_cursor_close(cursor);
+            return ended;
+        }
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return rc && rc != MDB_NOTFOUND ? tables_error(view->tables, err, rc, "cannot read it") : 0;
+}
+
+static const struct span everything = {NULL, 0};
+
+// Gives value and key as they lie in LMDB. STORE_ENOTFOUND names the key.
+static int table_get(struct store_view *view, enum table table, const struct key *key,
+                     struct span *ret_key, struct span *ret_value, struct store_error *err)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key_val = val_of_span(key_span(key));
+    MDB_val value;
+    int rc = mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key_val, &value, MDB_SET_KEY);
+    if (cursor)
+        mdb_cursor_close(cursor);
+    if (rc == MDB_NOTFOUND) {
+        char text[KEY_TEXT_BYTES];
+        key_text(table, key_span(key), text);
+        return error_set(err, STORE_ENOTFOUND, "%s: there is no %s", table_name(table), text);
+    }
+    if (rc)
+        return tables_error(view->tables, err, rc, "cannot read it");
+    *ret_key = span_of_val(&key_val);
+    *ret_value = span_of_val(&value);
+    return 0;
+}
+
+// As table_get, for a key made of a string.
+static int table_get_string(struct store_view *view, enum table table, struct span string,
+                            struct span *ret_key, struct span *ret_value, struct store_error *err)
+{
+    struct key key;
+    key_of_string(&key, view->tables->secret, string);
+    return table_get(view, table, &key, ret_key, ret_value, err);
+}
+
+static int string_differs(enum table table, struct span key, struct store_error *err)
+{
+    return tables_damaged(err, table, key, "another string lies under the same key");
+}
+
+// ---- sessions ------------------------------------------------------------------------------
+
+struct session_walk {
+    store_session_fn *fn;
+    void *user;
+};
+
+static int session_entry(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct session_walk *walk = user;
+    struct session session;
+    const char *why = value_session_decode(key, value, &session);
+    if (why)
+        return tables_damaged(err, TABLE_SESSIONS, key, why);
+    return walk->fn(walk->user, &session);
+}
+
+int store_each_session(struct store_view *view, store_session_fn *fn, void *user,
+                       struct store_error *err)
+{
+    struct session_walk walk = {fn, user};
+    return table_walk(view, TABLE_SESSIONS, everything, session_entry, &walk, err);
+}
+
+int store_get_session(struct store_view *view, struct span client_id, struct session *ret_session,
+                      struct store_error *err)
+{
+    struct span key;
+    struct span value;
+    struct session session;
+    int rc = table_get_string(view, TABLE_SESSIONS, client_id, &key, &value, err);
+    if (rc)
+        return rc;
+    const char *why = value_session_decode(key, value, &session);
+    if (why)
+        return tables_damaged(err, TABLE_SESSIONS, key, why);
+    if (!span_equal(session.client_id, client_id))
+        return string_differs(TABLE_SESSIONS, key, err);
+    *ret_session = session;
+    return 0;
+}
+
+// ---- what belongs to sessions --------------------------------------------------------------
+
+// A walk over the entries of one session after another, in the order of client ids.
+struct member_walk {
+    struct store_view *view;
+    enum table table;
+    entry_fn *entry;
+    struct span client_id; // of the session that is being walked
+    store_subscription_fn *subscription_fn;
+    store_queued_fn *queued_fn;
+    void *user;
+    struct store_error *err;
+};
+
+static int session_members(void *user, const struct session *session)
+{
+    struct member_walk *walk = user;
+    uint8_t prefix[KEY_SESSION_BYTES];
+    put_be64(prefix, session->number);
+    walk->client_id = session->client_id;
+    return table_walk(walk->view, walk->table, span_of(prefix, sizeof(prefix)), walk->entry, walk,
+                      walk->err);
+}
+
+static int members_walk(struct member_walk *walk, struct span client_id)
+{
+    struct session session;
+    if (!client_id.data)
+        return store_each_session(walk->view, session_members, walk, walk->err);
+    struct store_error own = {0};
+    int rc = store_get_session(walk->view, client_id, &session, &own);
+    if (rc == 0)
+        return session_members(walk, &session);
+    if (rc == STORE_ENOTFOUND)
+        return 0;
+    if (walk->err)
+        *walk->err = own;
+    return rc;
+}
+
+static int subscription_entry(void *user, struct span key, struct span value,
+                              struct store_error *err)
+{
+    struct member_walk *walk = user;
+    struct subscription subscription;
+    uint64_t session;
+    const char *why = value_subscription_decode(key, value, &session, &subscription);
+    if (why)
+        return tables_damaged(err, TABLE_SUBSCRIPTIONS, key, why);
+    subscription.client_id = walk->client_id;
+    return walk->subscription_fn(walk->user, &subscription);
+}
+
+int store_each_subscription(struct store_view *view, struct span client_id,
+                            store_subscription_fn *fn, void *user, struct store_error *err)
+{
+    struct member_walk walk = {.view = view,
+                               .table = TABLE_SUBSCRIPTIONS,
+                               .entry = subscription_entry,
+                               .subscription_fn = fn,
+                               .user = user,
+                               .err = err};
+    return members_walk(&walk, client_id);
+}
+
+static int queued_entry(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct member_walk *walk = user;
+    struct queued queued;
+    uint64_t session;
+    const char *why = value_queued_decode(key, value, &session, &queued);
+    if (why)
+        return tables_damaged(err, TABLE_QUEUE, key, why);
+    queued.client_id = walk->client_id;
+    return walk->queued_fn(walk->user, &queued);
+}
+
+int store_each_queued(struct store_view *view, struct span client_id, store_queued_fn *fn,
+                      void *user, struct store_error *err)
+{
+    struct member_walk walk = {.view = view,
+                               .table = TABLE_QUEUE,
+                               .entry = queued_entry,
+                               .queued_fn = fn,
+                               .user = user,
+                               .err = err};
+    return members_walk(&walk, client_id);
+}
+
+// ---- messages ------------------------------------------------------------------------------
+
+// Puts the payload as it was published in the place of what is stored.
+static int message_unpack(struct store_view *view, struct span key, struct stored_message *stored,
+                          struct store_error *err)
+{
+    struct store_error own = {0};
+    if (!stored->compressed)
+        return 0;
+    if (stored->dictionary)
+        return tables_damaged(err, TABLE_MESSAGES, key, "it needs a dictionary that is not here");
+    if (!view->decompressor)
+        view->decompressor = payload_decompressor_new();
+    if (!view->decompressor)
+        return error_set(err, STORE_ENOMEM, "out of memory while reading a message");
+    int rc = payload_decompress(view->decompressor, stored->message.payload, stored->payload_len,
+                                &stored->message.payload, &own);
+    if (rc == STORE_EDAMAGED)
+        return tables_damaged(err, TABLE_MESSAGES, key, own.sentence);
+    if (rc && err)
+        *err = own;
+    return rc;
+}
+
+static int message_read(struct store_view *view, struct span key, struct span value,
+                        struct message *ret_message, struct store_error *err)
+{
+    struct stored_message stored;
+    const char *why = value_message_decode(key, value, &stored);
+    if (why)
+        return tables_damaged(err, TABLE_MESSAGES, key, why);
+    int rc = message_unpack(view, key, &stored, err);
+    if (rc == 0)
+        *ret_message = stored.message;
+    return rc;
+}
+
+struct message_walk {
+    struct store_view *view;
+    store_message_fn *fn;
+    void *user;
+};
+
+static int message_entry(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct message_walk *walk = user;
+    struct message message;
+    int rc = message_read(walk->view, key, value, &message, err);
+    return rc ? rc : walk->fn(walk->user, &message);
+}
+
+int store_each_message(struct store_view *view, store_message_fn *fn, void *user,
+                       struct store_error *err)
+{
+    struct message_walk walk = {view, fn, user};
+    return table_walk(view, TABLE_MESSAGES, everything, message_entry, &walk, err);
+}
+
+int store_get_message(struct store_view *view, uint64_t store_id, struct message *ret_message,
+                      struct store_error *err)
+{
+    struct key wanted;
+    struct span key;
+    struct span value;
+    key_of_message(&wanted, store_id);
+    int rc = table_get(view, TABLE_MESSAGES, &wanted, &key, &value, err);
+    return rc ? rc : message_read(view, key, value, ret_message, err);
+}
+
+// ---- retained messages and wills -----------------------------------------------------------
+
+struct retained_walk {
+    store_retained_fn *fn;
+    void *user;
+};
+
+static int retained_entry(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct retained_walk *walk = user;
+    struct retained retained;
+    const char *why = value_retained_decode(key, value, &retained);
+    if (why)
+        return tables_damaged(err, TABLE_RETAINED, key, why);
+    return walk->fn(walk->user, &retained);
+}
+
+int store_each_retained(struct store_view *view, store_retained_fn *fn, void *user,
+                        struct store_error *err)
+{
+    struct retained_walk walk = {fn, user};
+    return table_walk(view, TABLE_RETAINED, everything, retained_entry, &walk, err);
+}
+
+int store_get_retained(struct store_view *view, struct span topic, struct retained *ret_retained,
+                       struct store_error *err)
+{
+    struct span key;
+    struct span value;
+    struct retained retained;
+    int rc = table_get_string(view, TABLE_RETAINED, topic, &key, &value, err);
+    if (rc)
+        return rc;
+    const char *why = value_retained_decode(key, value, &retained);
+    if (why)
+        return tables_damaged(err, TABLE_RETAINED, key, why);
+    if (!span_equal(retained.topic, topic))
+        return string_differs(TABLE_RETAINED, key, err);
+    *ret_retained = retained;
+    return 0;
+}
+
+struct will_walk {
+    store_will_fn *fn;
+    void *user;
+};
+
+static int will_entry(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct will_walk *walk = user;
+    struct will will;
+    const char *why = value_will_decode(key, value, &will);
+    if (why)
+        return tables_damaged(err, TABLE_WILLS, key, why);
+    return walk->fn(walk->user, &will);
+}
+
+int store_each_will(struct store_view *view, store_will_fn *fn, void *user, struct store_error *err)
+{
+    struct will_walk walk = {fn, user};
+    return table_walk(view, TABLE_WILLS, everything, will_entry, &walk, err);
+}
+
+int store_get_will(struct store_view *view, struct span client_id, struct will *ret_will,
+                   struct store_error *err)
+{
+    struct span key;
+    struct span value;
+    struct will will;
+    int rc = table_get_string(view, TABLE_WILLS, client_id, &key, &value, err);
+    if (rc)
+        return rc;
+    const char *why = value_will_decode(key, value, &will);
+    if (why)
+        return tables_damaged(err, TABLE_WILLS, key, why);
+    if (!span_equal(will.client_id, client_id))
+        return string_differs(TABLE_WILLS, key, err);
+    *ret_will = will;
+    return 0;
+}
+
+// ---- checking ------------------------------------------------------------------------------
+
+static int check_session(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct session session;
+    const char *why = value_session_decode(key, value, &session);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_SESSIONS, key, why) : 0;
+}
+
+static int check_subscription(void *user, struct span key, struct span value,
+                              struct store_error *err)
+{
+    struct subscription subscription;
+    uint64_t session;
+    const char *why = value_subscription_decode(key, value, &session, &subscription);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_SUBSCRIPTIONS, key, why) : 0;
+}
+
+static int check_message(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct stored_message stored;
+    const char *why = value_message_decode(key, value, &stored);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_MESSAGES, key, why) : 0;
+}
+
+static int check_queued(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct queued queued;
+    uint64_t session;
+    const char *why = value_queued_decode(key, value, &session, &queued);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_QUEUE, key, why) : 0;
+}
+
+static int check_retained(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct retained retained;
+    const char *why = value_retained_decode(key, value, &retained);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_RETAINED, key, why) : 0;
+}
+
+static int check_will(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct will will;
+    const char *why = value_will_decode(key, value, &will);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_WILLS, key, why) : 0;
+}
+
+int tables_check(struct tables *tables, struct store_error *err)
+{
+    static const struct {
+        enum table table;
+        entry_fn *check;
+    } checks[] = {
+        {TABLE_SESSIONS, check_session},  {TABLE_SUBSCRIPTIONS, check_subscription},
+        {TABLE_MESSAGES, check_message},  {TABLE_QUEUE, check_queued},
+        {TABLE_RETAINED, check_retained}, {TABLE_WILLS, check_will},
+    };
+    struct store_view *view = NULL;
+    int rc = tables_view_open(&view, tables, err);
+    for (size_t i = 0; rc == 0 && i < sizeof(checks) / sizeof(checks[0]); i++)
+        rc = table_walk(view, checks[i].table, everything, checks[i].check, NULL, err);
+    store_view_close(view);
+    return rc;
+}
