@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Makes stores for the tests of the command line, through the store library as a broker would:
+//   make_store empty DIR
+//   make_store busy DIR           a few of everything
+//   make_store crashed DIR        as busy, and a tail of the journal that no table has
+//   make_store hold DIR           takes the store, says so, and holds it until its input ends
+//   make_store large DIR S M      S sessions, M messages spread over their queues
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// 2026-01-01 00:00:00Z as the broker would put it into a store_id.
+#define FIRST_ID ((uint64_t)(1767225600 - 1637168273) << 23)
+#define DAY_MS (86400 * INT64_C(1000))
+
+static struct store *store;
+
+static void fail(const struct store_error *err)
+{
+    fprintf(stderr, "make_store: %s\n", err->sentence);
+    exit(1);
+}
+
+static void append(const struct event *event)
+{
+    struct store_error err = {0};
+    if (store_append(store, event, &err))
+        fail(&err);
+}
+
+static void open_store(const char *path)
+{
+    struct store_error err = {0};
+    struct store_options options = {
+        .path = path,
+        .create = true,
+        .holder = "make_store",
+        .journal_segment_bytes = 1 << 20,
+        // The tables change when we say so, and never behind a crash.
+        .commit_interval_ms = 3600 * 1000,
+    };
+    if (store_open(&store, &options, &err))
+        fail(&err);
+}
+
+static void flush(void)
+{
+    struct store_error err = {0};
+    if (store_flush(store, &err))
+        fail(&err);
+}
+
+static void add_session(const char *client_id, const char *username, uint32_t expiry_interval,
+                        bool connected, int64_t time_ms)
+{
+    struct event event = {.type = RECORD_SESSION_ADD};
+    event.session = (struct session){
+        .client_id = span_str(client_id),
+        .username = span_str(username),
+        .session_expiry_interval = expiry_interval,
+        .listener_port = 1883,
+        .max_qos = 2,
+        .retain_available = true,
+        .connected = true,
+        .changed_time_ms = time_ms,
+    };
+    append(&event);
+    if (connected)
+        return;
+    event = (struct event){.type = RECORD_SESSION_OFFLINE};
+    event.connection = (struct connection){
+        .client_id = span_str(client_id),
+        .time_ms = time_ms,
+        .session_expiry_time =
+            expiry_interval == SESSION_EXPIRY_NEVER ? 0 : time_ms / 1000 + expiry_interval,
+    };
+    append(&event);
+}
+
+static void add_subscription(const char *client_id, const char *filter, uint8_t options,
+                             uint32_t identifier)
+{
+    struct event event = {.type = RECORD_SUBSCRIPTION_ADD};
+    event.subscription = (struct subscription){
+        .client_id = span_str(client_id),
+        .topic_filter = span_str(filter),
+        .options = options,
+        .identifier = identifier,
+    };
+    append(&event);
+}
+
+static void add_message(uint64_t number, const char *topic, struct span payload, uint8_t qos,
+                        struct span properties)
+{
+    struct event event = {.type = RECORD_MESSAGE_ADD};
+    event.message = (struct message){
+        .store_id = FIRST_ID + number,
+        .topic = span_str(topic),
+        .payload = payload,
+        .properties = properties,
+        .source_id = span_str("publisher"),
+        .source_username = span_str("alice"),
+        .source_mid = (uint16_t)number,
+        .source_port = 1883,
+        .qos = qos,
+    };
+    append(&event);
+}
+
+static void add_queued(const char *client_id, uint64_t cmsg_id, uint64_t number, uint8_t qos,
+                       enum queue_direction direction, enum queue_state state)
+{
+    struct event event = {.type = RECORD_QUEUE_ADD};
+    event.queued = (struct queued){
+        .client_id = span_str(client_id),
+        .cmsg_id = cmsg_id,
+        .store_id = FIRST_ID + number,
+        .mid = (uint16_t)cmsg_id,
+        .direction = (uint8_t)direction,
+        .qos = qos,
+        .state = (uint8_t)state,
+    };
+    append(&event);
+}
+
+static void add_retained(const char *topic, uint64_t number)
+{
+    struct event event = {.type = RECORD_RETAINED_SET};
+    event.retained = (struct retained){.topic = span_str(topic), .store_id = FIRST_ID + number};
+    append(&event);
+}
+
+static void add_will(const char *client_id, const char *topic, const char *payload)
+{
+    struct event event = {.type = RECORD_WILL_SET};
+    event.will = (struct will){
+        .client_id = span_str(client_id),
+        .topic = span_str(topic),
+        .payload = span_str(payload),
+        .username = span_str("alice"),
+        .listener_port = 1883,
+        .qos = 1,
+        .retain = true,
+    };
+    append(&event);
+}
+
+static void make_busy(void)
+{
+    static const uint8_t properties[] = "\x03\x00\x10"
+                                        "application/json\x09\x00\x03\x00\xff\x01\x26\x00\x04unit"
+                                        "\x00\x07"
+                                        "celsius";
+    const struct span none = {NULL, 0};
+    const int64_t start_ms = INT64_C(1767225600000);
+    add_session("alpha", "alice", 3600, true, start_ms);
+    add_session("beta", "bob", SESSION_EXPIRY_NEVER, false, start_ms + DAY_MS);
+    add_session("gamma \xe2\x82\xac\x1b[31m", NULL, 3600, false, start_ms + 2 * DAY_MS);
+    add_subscription("alpha", "home/+/temperature", 1, 0);
+    add_subscription("beta", "home/#", 2 | 4 | 8, 7);
+    add_subscription("beta", "$share/workers/jobs/+", 1, 0);
+    add_subscription("gamma \xe2\x82\xac\x1b[31m", "$share/workers/jobs/#", 1 | 1 << 4, 0);
+
+    add_message(1, "home/kitchen/temperature",
+                span_str("{\"t\":21.50,\"id\":12345678901234567890}"), 1,
+                span_of(properties, sizeof(properties) - 1));
+    add_message(2, "home/door", span_str("open\nwide"), 2, none);
+    add_message(3, "jobs/7", span_of("\x00\x01\xfe\xff", 4), 1, none);
+    add_message(4, "home/empty", span_of("", 0), 1, none);
+    add_message(5, "home/door", span_str("closed"), 0, none);
+    add_message(6, "in/flight", span_str("twice?"), 2, none);
+
+    add_queued("beta", 1, 1, 1, QUEUE_OUT, QUEUE_STATE_WAIT_FOR_PUBACK);
+    add_queued("beta", 2, 2, 2, QUEUE_OUT, QUEUE_STATE_WAIT_FOR_PUBCOMP);
+    add_queued("beta", 3, 4, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    add_queued("gamma \xe2\x82\xac\x1b[31m", 1, 3, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    add_queued("alpha", 1, 6, 2, QUEUE_IN, QUEUE_STATE_WAIT_FOR_PUBREL);
+    add_queued("beta", 4, 1, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    add_retained("home/door", 5);
+    add_retained("home/kitchen/temperature", 1);
+    add_will("alpha", "home/alpha/gone", "alpha is lost");
+    add_will("passer-by", "home/gone", "lost");
+}
+
+static void make_large(unsigned long sessions, unsigned long messages)
+{
+    char client_id[32], topic[64], payload[256];
+    for (unsigned long i = 0; i < sessions; i++) {
+        snprintf(client_id, sizeof(client_id), "client-%07lu", i);
+        add_session(client_id, NULL, SESSION_EXPIRY_NEVER, i % 10 == 0, INT64_C(1767225600000));
+        snprintf(topic, sizeof(topic), "site/%lu/#", i);
+        add_subscription(client_id, topic, 1, 0);
+    }
+    for (unsigned long i = 0; i < messages; i++) {
+        unsigned long session = i % sessions;
+        snprintf(client_id, sizeof(client_id), "client-%07lu", session);
+        snprintf(topic, sizeof(topic), "site/%lu/sensor/%lu", session, i % 17);
+        snprintf(payload, sizeof(payload),
+                 "{\"sensor\":\"s-%lu\",\"value\":%lu.%02lu,\"unit\":\"celsius\",\"sequence\":%lu,"
+                 "\"quality\":\"good\",\"site\":\"plant 7, hall 3\"}",
+                 i % 17, i % 97, i % 100, i);
+        add_message(i, topic, span_str(payload), 1, (struct span){NULL, 0});
+        add_queued(client_id, 1 + i / sessions, i, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        return 2;
+    const char *kind = argv[1];
+    open_store(argv[2]);
+    if (strcmp(kind, "busy") == 0 || strcmp(kind, "crashed") == 0)
+        make_busy();
+    if (strcmp(kind, "large") == 0 && argc == 5)
+        make_large(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    flush();
+    if (strcmp(kind, "crashed") == 0) {
+        add_session("delta", NULL, 60, true, INT64_C(1767225600000));
+        add_retained("home/delta", 2);
+        _exit(0);
+    }
+    if (strcmp(kind, "hold") == 0) {
+        puts("held");
+        fflush(stdout);
+        while (getchar() != EOF)
+            continue;
+    }
+    store_close(store, false, NULL);
+    return 0;
+}

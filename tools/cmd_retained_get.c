@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// retained get: one retained message, with properties and payload.
+#include "commands.h"
+#include "entries.h"
+#include "message_show.h"
+
+int cmd_retained_get(struct context *ctx)
+{
+    struct retained retained;
+    struct message message;
+    int rc = store_get_retained(ctx->view, context_positional(ctx, 0), &retained, &ctx->err);
+    if (rc == STORE_ENOTFOUND)
+        return context_refuse(STATUS_ERROR, "no message is retained for this topic; retained ls "
+                                            "lists them");
+    if (rc == 0)
+        rc = store_get_message(ctx->view, retained.store_id, &message, &ctx->err);
+    if (rc)
+        return context_fail(ctx);
+    if (ctx->json) {
+        cJSON *document = json_document();
+        cJSON_AddItemToObject(document, "message", entry_message(&message, false));
+        json_print(document);
+    } else {
+        message_show(ctx, 0, NULL, &message);
+    }
+    return STATUS_DONE;
+}

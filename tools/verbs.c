@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "verbs.h"
+
+#include "commands.h"
+
+#include <string.h>
+
+#define OPTIONS(...)         \
+    (const enum option_id[]) \
+    {                        \
+        __VA_ARGS__, OPT_END \
+    }
+#define NO_OPTIONS           \
+    (const enum option_id[]) \
+    {                        \
+        OPT_END              \
+    }
+
+const struct verb verbs[] = {
+    {"status", NULL, "", 0, 0, VERB_READS, NO_OPTIONS, cmd_status,
+     "what is in the store, how large it is, who holds it",
+     "Counts of everything the store holds, the sizes of its files, how well payloads are "
+     "compressed, who holds the lock, and how far LMDB is behind the journal.",
+     "mosquitto_lmdb status\tof the packaged broker's store\n"
+     "mosquitto_lmdb --store /srv/mqtt/store --json status\tfor a script"},
+    {"export", NULL, "", 0, 0, VERB_READS | VERB_STREAMS, OPTIONS(OPT_REDACT), cmd_export,
+     "everything as JSON lines",
+     "Prints everything the store holds on standard output, one JSON object a line: store, "
+     "session, subscription, message, queued, retained and will. Queues come in their order. "
+     "Payloads and binary properties are base64, ids are strings.\n\n"
+     "With --redact, payloads are null, and user names and what properties say are replaced. "
+     "Topics and client ids stay.",
+     "mosquitto_lmdb export | gzip > store.jsonl.gz\t\n"
+     "mosquitto_lmdb export | jq -r 'select(.type==\"retained\").topic'\tthe retained topics"},
+    {"session", "ls", "", 0, 0, VERB_READS | VERB_STREAMS,
+     OPTIONS(OPT_MATCH, OPT_OFFLINE, OPT_IDLE, OPT_QUEUE_GT, OPT_SORT, OPT_LIMIT), cmd_session_ls,
+     "list sessions, by what they own or how long they are away",
+     "Lists the sessions with their state, what is queued for them, and when they expire. A "
+     "session that is said to have been connected was so when the broker stopped.",
+     "mosquitto_lmdb session ls --sort bytes --limit 10\twho owns the space\n"
+     "mosquitto_lmdb session ls --idle 30d\twho has been away for a month"},
+    {"session", "show", "ID", 1, 1, VERB_READS, OPTIONS(OPT_USERS, OPT_LIMIT), cmd_session_show,
+     "the whole story of one client",
+     "Shows what the store knows of a client: whether and since when it is connected, when the "
+     "session expires, its will, its subscriptions, and its queue by topic and by state.\n\n"
+     "The user name is shown with --users only. --limit is that of the list of topics, 20 unless "
+     "it is given.",
+     "mosquitto_lmdb session show sensor-17\twhy does it not get its messages?"},
+    {"queue", "ls", "[ID]", 0, 1, VERB_READS | VERB_STREAMS,
+     OPTIONS(OPT_MATCH, OPT_QUEUE_GT, OPT_SORT, OPT_TOPIC, OPT_OLDER_THAN, OPT_LIMIT), cmd_queue_ls,
+     "list queues, or the messages in one",
+     "Without ID: the queues that hold something, with counts, bytes, and the ages of the oldest "
+     "and the newest message; --sort age puts the oldest message first. With ID: the messages of "
+     "that client's queue in their order.\n\n"
+     "--topic FILTER, an MQTT topic filter, and --older-than count only messages that match.",
+     "mosquitto_lmdb queue ls --sort queue --limit 5\tthe longest queues\n"
+     "mosquitto_lmdb queue ls sensor-17 --topic 'alarm/#'\tits alarms"},
+    {"queue", "peek", "ID", 1, 1, VERB_READS,
+     OPTIONS(OPT_COUNT, OPT_FROM, OPT_PAYLOAD, OPT_TOPIC, OPT_OLDER_THAN), cmd_queue_peek,
+     "show messages of a queue, and change nothing",
+     "Shows messages of a client's queue with their properties by name and their payloads: JSON "
+     "indented, readable text as it is, all else as hex. --payload chooses another form; raw "
+     "prints the payloads and nothing else.\n\n"
+     "--topic FILTER is an MQTT topic filter.",
+     "mosquitto_lmdb queue peek sensor-17 -n 3 --from newest\t"},
+    {"queue", "export", "ID", 1, 1, VERB_READS | VERB_STREAMS, OPTIONS(OPT_REDACT),
+     cmd_queue_export, "one queue as JSON lines",
+     "Prints a session, the messages in its queue and the queue itself as JSON lines, as export "
+     "does for the whole store.",
+     "mosquitto_lmdb queue export sensor-17 > sensor-17.jsonl\t"},
+    {"retained", "ls", "[FILTER]", 0, 1, VERB_READS | VERB_STREAMS,
+     OPTIONS(OPT_OLDER_THAN, OPT_LIMIT), cmd_retained_ls, "list retained messages",
+     "Lists the retained messages, all or those whose topics match the MQTT topic filter FILTER.",
+     "mosquitto_lmdb retained ls 'home/+/temperature'\t"},
+    {"retained", "get", "TOPIC", 1, 1, VERB_READS, OPTIONS(OPT_PAYLOAD), cmd_retained_get,
+     "show one retained message",
+     "Shows the retained message of a topic with its properties and its payload.",
+     "mosquitto_lmdb retained get home/door --payload raw\tthe payload alone"},
+    {"sub", "ls", "[ID]", 0, 1, VERB_READS | VERB_STREAMS, OPTIONS(OPT_TOPIC, OPT_MATCH, OPT_LIMIT),
+     cmd_sub_ls, "list subscriptions, or who would get a topic",
+     "Lists the subscriptions, all or those of one client. With --topic TOPIC only those that "
+     "would get what is published to it, shared subscriptions included.",
+     "mosquitto_lmdb sub ls --topic home/door\twho gets this?"},
+    {"will", "ls", "", 0, 0, VERB_READS | VERB_STREAMS, OPTIONS(OPT_LIMIT), cmd_will_ls,
+     "list wills",
+     "Lists the wills that the broker publishes for clients that do not come back. A client "
+     "without a stored session may have one too.",
+     ""},
+    {"help", "man", "", 0, 0, VERB_NO_STORE | VERB_HIDDEN, NO_OPTIONS, cmd_help_man,
+     "the manual page", "Prints the manual page, for the build.", ""},
+    {"help", "completion", "", 0, 0, VERB_NO_STORE | VERB_HIDDEN, NO_OPTIONS, cmd_help_completion,
+     "the bash completion", "Prints the completion for bash, for the build.", ""},
+};
+const size_t verbs_count = sizeof(verbs) / sizeof(verbs[0]);
+
+struct noun {
+    const char *name;
+    const char *summary;
+};
+
+static const struct noun nouns[] = {
+    {"session", "Sessions: the clients that the broker remembers."},
+    {"queue", "Queues: the messages that wait for a client."},
+    {"retained", "Retained messages: the last one of a topic, kept for who comes later."},
+    {"sub", "Subscriptions of stored sessions."},
+    {"will", "Wills: what is published for a client that is lost."},
+};
+
+const char *noun_summary(const char *noun)
+{
+    for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++) {
+        if (strcmp(nouns[i].name, noun) == 0)
+            return nouns[i].summary;
+    }
+    return "";
+}
