@@ -134,8 +134,9 @@ static int store_recover(struct store *store, struct replay_result *ret_replay,
     return rc;
 }
 
-// Everything before `number` is in the tables, and everything after it was never used.
-static int segments_remove_but(struct store *store, uint64_t number, struct store_error *err)
+// Leaves the segments from `first` to `last`.
+static int segments_remove_outside(struct store *store, uint64_t first, uint64_t last,
+                                   struct store_error *err)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;
@@ -143,7 +144,7 @@ static int segments_remove_but(struct store *store, uint64_t number, struct stor
     for (size_t i = 0; rc == 0 && i < count; i++) {
         char name[SEGMENT_NAME_BYTES];
         segment_name(numbers[i], name);
-        if (numbers[i] != number)
+        if (numbers[i] < first || numbers[i] > last)
             rc = os_dir_remove(store->dir, name, err);
     }
     free(numbers);
@@ -157,8 +158,10 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     uint64_t number = replay->extent.next_number;
     struct fold *nothing = NULL;
 
-    // Segments that were prepared and not used stand in the way of the next number.
-    int rc = segments_remove_but(store, position_segment(replay->extent.end), err);
+    // What lies before the end is in the tables; segments behind it were prepared and never used,
+    // and stand in the way of the next number.
+    uint64_t last = position_segment(replay->extent.end);
+    int rc = segments_remove_outside(store, last, last, err);
     if (rc == 0)
         rc = tables_begin_life(store->tables, &store->life, err);
     if (rc)
@@ -180,7 +183,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     uint64_t first_position = position_of(number, SEGMENT_HEADER_BYTES);
     if ((rc = journal_open(&store->journal, &journal, err)) || (rc = fold_new(&nothing, err)) ||
         (rc = tables_apply(store->tables, nothing, first_position, false, err)) ||
-        (rc = segments_remove_but(store, number, err)))
+        (rc = segments_remove_outside(store, number, UINT64_MAX, err)))
         goto done;
 
     struct committer_options committer = {
