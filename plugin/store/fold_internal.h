@@ -36,7 +36,6 @@ enum fold_will_change { FOLD_WILL_AS_BEFORE, FOLD_WILL_SET, FOLD_WILL_GONE };
 
 struct fold_client {
     struct span client_id;
-    uint32_t hash;
     uint32_t incarnation; // how many SESSION_DELETEs; entries of earlier incarnations are gone
     uint32_t session;     // index into sessions, FOLD_NONE
     uint32_t will;        // index into wills, FOLD_NONE
@@ -76,7 +75,6 @@ struct fold_subscription {
     struct span topic_filter;
     uint32_t client;
     uint32_t incarnation;
-    uint32_t hash;
     uint32_t identifier;
     uint8_t options;
     bool conditional;
@@ -93,7 +91,6 @@ struct fold_message {
 struct fold_retained {
     struct span topic;
     uint64_t store_id;
-    uint32_t hash;
     uint8_t outcome;
 };
 

@@ -72,8 +72,8 @@ bool payload_compress(struct payload_compressor *compressor, int level, struct s
 {
     if (payload.len < PAYLOAD_COMPRESS_MIN_BYTES)
         return false;
-    // One byte less than the payload: a frame that does not fit is not smaller.
-    size_t room = payload.len - 1u;
+    // A frame that does not fit in here saves too little for the time that unpacking it takes.
+    size_t room = payload.len - payload.len / 8 - PAYLOAD_SAVE_MIN_BYTES;
     if (!buffer_reserve(&compressor->buffer, room))
         return false;
     size_t size = ZSTD_compressCCtx(compressor->context, compressor->buffer.bytes, room,

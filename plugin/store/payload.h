@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
-// Payloads as they are stored: plain, or as one zstd frame where that is smaller. The only module
-// that knows zstd.
+// Payloads as they are stored: plain, or as one zstd frame where that is clearly smaller. The only
+// module that knows zstd.
 #ifndef STORE_PAYLOAD_H
 #define STORE_PAYLOAD_H
 
@@ -10,6 +10,8 @@
 
 // Below this a frame's own header eats what could be saved.
 #define PAYLOAD_COMPRESS_MIN_BYTES 64u
+// A frame must be smaller by an eighth of the payload and this much.
+#define PAYLOAD_SAVE_MIN_BYTES 16u
 
 // One thread per object.
 struct payload_compressor;
@@ -18,7 +20,7 @@ struct payload_decompressor;
 struct payload_compressor *payload_compressor_new(void);             // NULL: out of memory
 void payload_compressor_free(struct payload_compressor *compressor); // NULL is fine
 
-// Makes a frame of the payload. False, with *ret_frame untouched, if that would not be smaller or
+// Makes a frame of the payload. False, with *ret_frame untouched, if that would save too little or
 // memory is short: then it is stored plain. The frame lies in the compressor until the next call.
 bool payload_compress(struct payload_compressor *compressor, int level, struct span payload,
                       struct span *ret_frame);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "apply_internal.h"
+#include "values.h"
+
+#include <stdlib.h>
+
+// A cursor that puts in the order of the keys.
+struct appender {
+    MDB_cursor *cursor;
+    struct key last; // the table's last key, if `filled`
+    bool filled;
+};
+
+static int appender_open(struct apply *apply, enum table table, struct appender *appender)
+{
+    MDB_val key;
+    MDB_val value;
+    int rc = apply_open(apply, table, &appender->cursor);
+    if (rc)
+        return rc;
+    rc = mdb_cursor_get(appender->cursor, &key, &value, MDB_LAST);
+    appender->filled = rc == 0 && key.mv_size <= sizeof(appender->last.bytes);
+    if (appender->filled) {
+        appender->last.len = (uint16_t)key.mv_size;
+        memcpy(appender->last.bytes, key.mv_data, key.mv_size);
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+// LMDB fills pages to the end only when it is told that a key comes behind all others.
+static unsigned appender_flags(struct appender *appender, const struct key *key)
+{
+    const struct key *last = &appender->last;
+    if (appender->filled) {
+        size_t common = key->len < last->len ? key->len : last->len;
+        int order = memcmp(key->bytes, last->bytes, common);
+        if (order < 0 || (order == 0 && key->len <= last->len))
+            return 0;
+    }
+    appender->last = *key;
+    appender->filled = true;
+    return MDB_APPEND;
+}
+
+static int by_store_id(const void *a, const void *b)
+{
+    uint64_t x = (*(const struct fold_message *const *)a)->store_id;
+    uint64_t y = (*(const struct fold_message *const *)b)->store_id;
+    return (x > y) - (x < y);
+}
+
+// The counts are for people: a damaged value that is about to go takes nothing from them.
+static void payload_uncount(struct tables_state *state, const struct key *key, const MDB_val *value)
+{
+    struct stored_message stored;
+    if (value_message_decode_head(key_span(key), span_of_val(value), &stored))
+        return;
+    uint64_t bytes = stored.payload_len;
+    uint64_t stored_bytes = stored.message.payload.len;
+    state->payload_bytes -= bytes < state->payload_bytes ? bytes : state->payload_bytes;
+    state->payload_stored_bytes -=
+        stored_bytes < state->payload_stored_bytes ? stored_bytes : state->payload_stored_bytes;
+}
+
+static void message_store(struct apply *apply, const struct message *message,
+                          struct stored_message *stored)
+{
+    struct tables *tables = apply->tables;
+    *stored = (struct stored_message){.message = *message, .payload_len = message->payload.len};
+    if (atomic_load(&tables->compression) == STORE_COMPRESSION_ZSTD)
+        stored->compressed =
+            payload_compress(tables->compressor, atomic_load(&tables->compression_level),
+                             message->payload, &stored->message.payload);
+}
+
+static int message_put(struct apply *apply, struct appender *appender, const struct key *key,
+                       const struct message *message)
+{
+    struct stored_message stored;
+    message_store(apply, message, &stored);
+    size_t bytes = value_message_bytes(&stored);
+    unsigned flags = appender_flags(appender, key) | MDB_RESERVE;
+    MDB_val key_val = val_of_span(key_span(key));
+    MDB_val value = {bytes, NULL};
+    int rc = mdb_cursor_put(appender->cursor, &key_val, &value, flags | MDB_NOOVERWRITE);
+    if (rc == MDB_KEYEXIST) {
+        payload_uncount(apply->state, key, &value);
+        value = (MDB_val){bytes, NULL};
+        rc = mdb_cursor_put(appender->cursor, &key_val, &value, MDB_RESERVE);
+    }
+    if (rc)
+        return rc;
+    value_message_encode(&stored, key_span(key), value.mv_data);
+    apply->state->payload_bytes += stored.payload_len;
+    apply->state->payload_stored_bytes += stored.message.payload.len;
+    return 0;
+}
+
+static int message_delete(struct apply *apply, struct appender *appender, const struct key *key)
+{
+    MDB_val key_val = val_of_span(key_span(key));
+    MDB_val value;
+    int rc = mdb_cursor_get(appender->cursor, &key_val, &value, MDB_SET_KEY);
+    if (rc == MDB_NOTFOUND) {
+        apply->state->anomalies++;
+        return 0;
+    }
+    if (rc)
+        return rc;
+    payload_uncount(apply->state, key, &value);
+    return mdb_cursor_del(appender->cursor, 0);
+}
+
+int apply_messages(struct apply *apply)
+{
+    const struct fold_message *entries = FOLD_ITEMS(apply->fold, messages, struct fold_message);
+    const struct message *data = FOLD_ITEMS(apply->fold, message_data, struct message);
+    uint32_t count = apply->fold->messages.count;
+    const struct fold_message **order = malloc((count + 1) * sizeof(*order));
+    struct appender appender = {0};
+    uint32_t used = 0;
+    if (!order)
+        return apply_out_of_memory(apply);
+    for (uint32_t i = 0; i < count; i++)
+        if (entries[i].outcome != FOLD_FREE)
+            order[used++] = &entries[i];
+    qsort(order, used, sizeof(*order), by_store_id);
+    int rc = appender_open(apply, TABLE_MESSAGES, &appender);
+    for (uint32_t i = 0; rc == 0 && i < used; i++) {
+        struct key key;
+        key_of_message(&key, order[i]->store_id);
+        if (order[i]->outcome == FOLD_PUT)
+            rc = message_put(apply, &appender, &key, &data[order[i]->data]);
+        else
+            rc = message_delete(apply, &appender, &key);
+    }
+    if (appender.cursor)
+        mdb_cursor_close(appender.cursor);
+    payload_compressor_trim(apply->tables->compressor);
+    free(order);
+    return rc;
+}
+
+struct queued_ref {
+    uint64_t session;
+    uint64_t cmsg_id;
+    const struct fold_queued *entry;
+};
+
+static int by_session_and_place(const void *a, const void *b)
+{
+    const struct queued_ref *x = a;
+    const struct queued_ref *y = b;
+    if (x->session != y->session)
+        return x->session < y->session ? -1 : 1;
+    if (x->entry->direction != y->entry->direction)
+        return x->entry->direction < y->entry->direction ? -1 : 1;
+    return (x->cmsg_id > y->cmsg_id) - (x->cmsg_id < y->cmsg_id);
+}
+
+static int queued_put(struct appender *appender, const struct key *key, const struct queued *queued,
+                      unsigned flags)
+{
+    uint8_t bytes[VALUE_QUEUED_MAX_BYTES];
+    MDB_val key_val = val_of_span(key_span(key));
+    MDB_val value = {value_queued_bytes(queued), bytes};
+    value_queued_encode(queued, key_span(key), bytes);
+    return mdb_cursor_put(appender->cursor, &key_val, &value, flags);
+}
+
+static int queued_update(struct apply *apply, struct appender *appender, const struct key *key,
+                         const struct fold_queued *entry, const MDB_val *value)
+{
+    struct queued queued;
+    uint64_t session;
+    const char *why = value_queued_decode(key_span(key), span_of_val(value), &session, &queued);
+    if (why)
+        return tables_damaged(apply->err, TABLE_QUEUE, key_span(key), why);
+    queued.subscription_identifier = entry->subscription_identifier;
+    queued.mid = entry->mid;
+    queued.qos = entry->qos;
+    queued.state = entry->state;
+    queued.dup = entry->dup;
+    return queued_put(appender, key, &queued, 0);
+}
+
+static int apply_queued(struct apply *apply, struct appender *appender,
+                        const struct queued_ref *ref)
+{
+    const struct fold_queued *entry = ref->entry;
+    struct key key;
+    key_of_queued(&key, ref->session, entry->direction, entry->cmsg_id);
+    if (entry->outcome == FOLD_PUT) {
+        struct queued queued = {.cmsg_id = entry->cmsg_id,
+                                .store_id = entry->store_id,
+                                .subscription_identifier = entry->subscription_identifier,
+                                .mid = entry->mid,
+                                .direction = entry->direction,
+                                .qos = entry->qos,
+                                .state = entry->state,
+                                .dup = entry->dup,
+                                .retain = entry->retain};
+        return queued_put(appender, &key, &queued, appender_flags(appender, &key));
+    }
+    MDB_val key_val = val_of_span(key_span(&key));
+    MDB_val value;
+    int rc = mdb_cursor_get(appender->cursor, &key_val, &value, MDB_SET_KEY);
+    if (rc == MDB_NOTFOUND) {
+        apply->state->anomalies++;
+        return 0;
+    }
+    if (rc)
+        return rc;
+    return entry->outcome == FOLD_DELETE ? mdb_cursor_del(appender->cursor, 0)
+                                         : queued_update(apply, appender, &key, entry, &value);
+}
+
+int apply_queue(struct apply *apply)
+{
+    const struct fold_queued *entries = FOLD_ITEMS(apply->fold, queue, struct fold_queued);
+    uint32_t count = apply->fold->queue.count;
+    struct queued_ref *refs = malloc((count + 1) * sizeof(*refs));
+    struct appender appender = {0};
+    uint32_t used = 0;
+    if (!refs)
+        return apply_out_of_memory(apply);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fold_queued *entry = &entries[i];
+        if (entry->outcome == FOLD_FREE ||
+            !apply_is_current(apply, entry->client, entry->incarnation))
+            continue;
+        uint64_t session = apply_session_number(apply, entry->client, entry->conditional);
+        if (session)
+            refs[used++] = (struct queued_ref){session, entry->cmsg_id, entry};
+        else
+            apply->state->anomalies++;
+    }
+    qsort(refs, used, sizeof(*refs), by_session_and_place);
+    int rc = appender_open(apply, TABLE_QUEUE, &appender);
+    for (uint32_t i = 0; rc == 0 && i < used; i++)
+        rc = apply_queued(apply, &appender, &refs[i]);
+    if (appender.cursor)
+        mdb_cursor_close(appender.cursor);
+    free(refs);
+    return rc;
+}

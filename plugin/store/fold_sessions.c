@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "fold_parts.h"
+
+// The place for changes of a client's session; NULL when out of memory.
+static struct session *client_session(struct fold *fold, struct fold_client *client)
+{
+    if (client->session == FOLD_NONE) {
+        if (!fold_array_reserve(&fold->sessions, sizeof(struct session)))
+            return NULL;
+        client->session = fold->sessions.count++;
+        SESSIONS(fold)[client->session] = (struct session){0};
+    }
+    return &SESSIONS(fold)[client->session];
+}
+
+void fold_will_end(struct fold *fold, struct fold_client *client)
+{
+    client->will_change = FOLD_WILL_GONE;
+    fold->effects++;
+}
+
+int fold_session_add(struct fold *fold, struct fold_client *client, const struct session *session,
+                     struct store_error *err)
+{
+    struct session *place = client_session(fold, client);
+    if (!place)
+        return fold_out_of_memory(err);
+    *place = *session;
+    place->connected = true;
+    client->existence = FOLD_PRESENT;
+    client->changes = FOLD_EVERYTHING;
+    fold->effects++;
+    return 0;
+}
+
+// The broker also updates clients that have no stored session: then nothing comes of it.
+int fold_session_update(struct fold *fold, struct fold_client *client,
+                        const struct session *session, struct store_error *err)
+{
+    if (client->existence == FOLD_ABSENT)
+        return 0;
+    struct session *place = client_session(fold, client);
+    if (!place)
+        return fold_out_of_memory(err);
+    bool connected = place->connected;
+    int64_t changed_time_ms = place->changed_time_ms;
+    *place = *session;
+    place->connected = connected;
+    place->changed_time_ms = changed_time_ms;
+    client->changes |= FOLD_ATTRIBUTES | FOLD_USERNAME | FOLD_EXPIRY_TIME;
+    fold->effects++;
+    return 0;
+}
+
+void fold_session_delete(struct fold *fold, struct fold_client *client)
+{
+    client->existence = FOLD_ABSENT;
+    client->changes = 0;
+    client->purge = true;
+    client->incarnation++;
+    fold->live -= client->queue_live;
+    client->queue_live = 0;
+    fold_will_end(fold, client);
+}
+
+static void session_set_connected(struct fold_client *client, struct session *place, bool connected,
+                                  int64_t time_ms)
+{
+    place->connected = connected;
+    place->changed_time_ms = time_ms;
+    client->changes =
+        (uint8_t)((client->changes & ~FOLD_CONNECTION_ENDED) | FOLD_CONNECTED | FOLD_EXPIRY_TIME);
+}
+
+static void session_end_connection(struct fold_client *client, struct session *place,
+                                   int64_t time_ms)
+{
+    if (client->changes & FOLD_CONNECTED) {
+        if (place->connected)
+            place->changed_time_ms = time_ms;
+        place->connected = false;
+    } else if (!(client->changes & FOLD_CONNECTION_ENDED)) {
+        client->changes |= FOLD_CONNECTION_ENDED;
+        place->changed_time_ms = time_ms;
+    }
+}
+
+int fold_connection_change(struct fold *fold, struct fold_client *client, enum record_type type,
+                           const struct connection *connection, struct store_error *err)
+{
+    if (type != RECORD_SESSION_CONNECTED)
+        fold_will_end(fold, client);
+    if (client->existence == FOLD_ABSENT)
+        return 0;
+    struct session *place = client_session(fold, client);
+    if (!place)
+        return fold_out_of_memory(err);
+    switch (type) {
+    case RECORD_SESSION_CONNECTED:
+        session_set_connected(client, place, true, connection->time_ms);
+        place->session_expiry_time = 0;
+        place->username = connection->username;
+        client->changes |= FOLD_USERNAME;
+        break;
+    case RECORD_SESSION_OFFLINE:
+        session_set_connected(client, place, false, connection->time_ms);
+        place->session_expiry_time = connection->session_expiry_time;
+        break;
+    default:
+        session_end_connection(client, place, connection->time_ms);
+        break;
+    }
+    fold->effects++;
+    return 0;
+}
+
+int fold_will_set(struct fold *fold, struct fold_client *client, const struct will *will,
+                  struct store_error *err)
+{
+    if (client->will == FOLD_NONE) {
+        if (!fold_array_reserve(&fold->wills, sizeof(struct will)))
+            return fold_out_of_memory(err);
+        client->will = fold->wills.count++;
+    }
+    WILLS(fold)[client->will] = *will;
+    client->will_change = FOLD_WILL_SET;
+    fold->effects++;
+    return 0;
+}
+
+void fold_wills_end(struct fold *fold)
+{
+    fold->all_wills_gone = true;
+    for (uint32_t i = 0; i < fold->clients.count; i++)
+        CLIENTS(fold)[i].will_change = FOLD_WILL_GONE;
+    fold->effects++;
+}
