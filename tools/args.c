@@ -16,13 +16,6 @@ struct parser {
     int words_count;
 };
 
-static void add_quoted(struct text *text, const char *string)
-{
-    text_adds(text, "\"");
-    escape_add(text, span_str(string));
-    text_adds(text, "\"");
-}
-
 static bool choice_is_legal(const char *choices, const char *word)
 {
     size_t len = strlen(word);
@@ -106,7 +99,7 @@ static int option_store(struct parser *parser, const struct option *option, cons
     if (legal)
         return STATUS_DONE;
     text_addf(parser->why, "--%s cannot be ", option->name);
-    add_quoted(parser->why, text);
+    escape_add_quoted(parser->why, span_str(text));
     if (option->kind == OPTION_CHOICE)
         text_addf(parser->why, "; it is one of: %s", option->choices);
     else if (option->kind != OPTION_TEXT)
@@ -136,8 +129,8 @@ static int option_take(struct parser *parser, int argc, char **argv, int *at)
     }
     if (!option) {
         text_adds(parser->why, "unknown option ");
-        add_quoted(parser->why, word);
-        const char *near = word[1] == '-' ? option_nearest(word + 2, NULL) : NULL;
+        escape_add_quoted(parser->why, span_str(word));
+        const char *near = word[1] == '-' ? option_nearest(word + 2) : NULL;
         if (near)
             text_addf(parser->why, "; did you mean --%s?", near);
         return STATUS_USAGE;
@@ -192,7 +185,7 @@ static int unknown_noun(struct parser *parser, const char *noun)
             nearest_add(&nearest, parser->table[i].noun);
     }
     text_adds(parser->why, "unknown command ");
-    add_quoted(parser->why, noun);
+    escape_add_quoted(parser->why, span_str(noun));
     if (nearest.name)
         text_addf(parser->why, "; did you mean %s?", nearest.name);
     return STATUS_USAGE;
@@ -202,7 +195,7 @@ static int unknown_verb(struct parser *parser, const char *noun, const char *ver
 {
     if (verb) {
         text_addf(parser->why, "%s cannot ", noun);
-        add_quoted(parser->why, verb);
+        escape_add_quoted(parser->why, span_str(verb));
         text_adds(parser->why, "; it can:");
     } else {
         text_addf(parser->why, "%s needs a verb:", noun);
@@ -280,7 +273,7 @@ static int verb_check(struct parser *parser)
     if (verb->max_args >= 0 && count > verb->max_args) {
         add_verb_name(parser->why, verb);
         text_adds(parser->why, " does not know what to do with ");
-        add_quoted(parser->why, args->positional[verb->max_args]);
+        escape_add_quoted(parser->why, span_str(args->positional[verb->max_args]));
         return STATUS_USAGE;
     }
     return STATUS_DONE;

@@ -59,8 +59,11 @@ static void print_session(const struct context *ctx, const struct session *sessi
     print_line("client id", &value);
     text_adds(&value, session_state(ctx, session));
     if (session->changed_time_ms) {
-        text_adds(&value, ", since ");
-        add_ago(&value, session->changed_time_ms / 1000);
+        text_adds(&value, " for ");
+        human_duration(&value, session_state_ms(session));
+        text_adds(&value, " (since ");
+        human_time(&value, session->changed_time_ms / 1000);
+        text_addc(&value, ')');
     }
     print_line("state", &value);
     session_add_expiry(&value, session);

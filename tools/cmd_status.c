@@ -126,8 +126,8 @@ int cmd_status(struct context *ctx)
     }
     escape_add(&value, span_str(ctx->path));
     print_line("store", &value);
-    text_addf(&value, "%s (format %u, opened for writing %llu times)", stats->store_id,
-              (unsigned)stats->format_version, (unsigned long long)stats->life);
+    text_addf(&value, "%s (format %u, life %llu)", stats->store_id, (unsigned)stats->format_version,
+              (unsigned long long)stats->life);
     print_line("id", &value);
     escape_add(&value, span_str(stats->lock_holder[0] ? stats->lock_holder : "nobody"));
     print_line("held by", &value);

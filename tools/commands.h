@@ -17,6 +17,7 @@ int cmd_retained_ls(struct context *ctx);
 int cmd_retained_get(struct context *ctx);
 int cmd_sub_ls(struct context *ctx);
 int cmd_will_ls(struct context *ctx);
+int cmd_verify(struct context *ctx);
 int cmd_help_man(struct context *ctx);
 int cmd_help_completion(struct context *ctx);
 

@@ -89,6 +89,13 @@ void escape_add(struct text *text, struct span span)
     add(text, span, false);
 }
 
+void escape_add_quoted(struct text *text, struct span span)
+{
+    text_addc(text, '"');
+    add(text, span, false);
+    text_addc(text, '"');
+}
+
 void escape_add_lines(struct text *text, struct span span)
 {
     add(text, span, true);

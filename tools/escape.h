@@ -12,6 +12,9 @@
 // ambiguous. An absent span gives "-".
 void escape_add(struct text *text, struct span span);
 
+// As escape_add, between quotes.
+void escape_add_quoted(struct text *text, struct span span);
+
 // As escape_add, but newlines, tabs and backslashes stay: for payloads that are shown as text.
 void escape_add_lines(struct text *text, struct span span);
 

@@ -141,7 +141,7 @@ static void print_examples(FILE *out, const char *examples)
         size_t line = strcspn(at, "\n");
         size_t command = strcspn(at, "\t\n");
         fprintf(out, "  %.*s\n", (int)command, at);
-        if (command < line)
+        if (command + 1 < line)
             print_wrapped(out, at + command + 1, line - command - 1, 6, 0);
         at += line + (at[line] == '\n');
     }

@@ -64,7 +64,7 @@ static void put_verb(FILE *out, const struct verb *verb)
         fputs(".PP\nExample: \\fB", out);
         put(out, at, command);
         fputs("\\fR\n", out);
-        if (command < line) {
+        if (command + 1 < line) {
             fputs(".br\n", out);
             put(out, at + command + 1, line - command - 1);
             fputc('\n', out);

@@ -11,7 +11,8 @@
 
 struct id_entry {
     uint64_t id;
-    uint64_t count; // 0: a free place
+    uint64_t count : 63; // 0: a free place
+    uint64_t found : 1;  // the caller's
 };
 
 struct id_set {

@@ -13,10 +13,21 @@
 // Rows whose widths are known before the first of them is printed. More would be memory.
 #define BATCH_ROWS 1000u
 
-static bool kind_is_right(enum column_kind kind)
+static int kind_flags(enum column_kind kind)
 {
-    return kind == COLUMN_COUNT || kind == COLUMN_BYTES || kind == COLUMN_NUMBER ||
-           kind == COLUMN_ID;
+    switch (kind) {
+    case COLUMN_COUNT:
+    case COLUMN_BYTES:
+    case COLUMN_NUMBER:
+    case COLUMN_ID:
+        return SCOLS_FL_RIGHT;
+    case COLUMN_TEXT:
+        return SCOLS_FL_TRUNC;
+    case COLUMN_PROSE:
+        return SCOLS_FL_WRAP;
+    default:
+        return 0;
+    }
 }
 
 static struct libscols_table *table_new(const struct context *ctx, const struct column *columns,
@@ -31,9 +42,7 @@ static struct libscols_table *table_new(const struct context *ctx, const struct 
     for (size_t i = 0; i < count; i++) {
         if (!columns[i].title)
             continue;
-        int flags = kind_is_right(columns[i].kind)   ? SCOLS_FL_RIGHT
-                    : columns[i].kind == COLUMN_TEXT ? SCOLS_FL_TRUNC
-                                                     : 0;
+        int flags = kind_flags(columns[i].kind);
         struct libscols_column *column = scols_table_new_column(table, columns[i].title, 0, flags);
         if (!column)
             out_of_memory();
@@ -252,7 +261,7 @@ void list_end(struct list *list, const char *empty)
         human_count(&more, list->hidden);
         printf("\u2026 and %s more\n", more.data);
         text_release(&more);
-    } else if (!list->printed && list->rows == 0) {
+    } else if (!list->printed && list->rows == 0 && empty[0]) {
         printf("%s\n", empty);
     }
 }

@@ -11,6 +11,7 @@
 enum column_kind {
     COLUMN_TEXT,     // a client's string: escaped in a table
     COLUMN_WORD,     // a word of ours
+    COLUMN_PROSE,    // a sentence of ours, broken into lines on a terminal
     COLUMN_COUNT,    // 1,234,567
     COLUMN_BYTES,    // 1.2 MiB
     COLUMN_DURATION, // of milliseconds: 3 d 4 h

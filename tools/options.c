@@ -39,15 +39,11 @@ const struct option *option_by_letter(char letter)
     return NULL;
 }
 
-const char *option_nearest(const char *name, const enum option_id *allowed)
+const char *option_nearest(const char *name)
 {
     struct nearest nearest;
     nearest_init(&nearest, name);
-    for (unsigned id = 1; id < OPT_COUNT_ALL; id++) {
-        if (options[id].global)
-            nearest_add(&nearest, options[id].name);
-    }
-    for (; allowed && *allowed != OPT_END; allowed++)
-        nearest_add(&nearest, options[*allowed].name);
+    for (unsigned id = 1; id < OPT_COUNT_ALL; id++)
+        nearest_add(&nearest, options[id].name);
     return nearest.name;
 }

@@ -95,8 +95,7 @@ const struct option *option_get(enum option_id id);
 const struct option *option_by_name(const char *name, size_t len);
 const struct option *option_by_letter(char letter);
 
-// The name that looks most like `name` among those of `allowed` (ended by OPT_END) and the global
-// ones; NULL if nothing is close.
-const char *option_nearest(const char *name, const enum option_id *allowed);
+// The option's name that looks most like `name`; NULL if nothing is close.
+const char *option_nearest(const char *name);
 
 #endif

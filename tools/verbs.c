@@ -86,6 +86,13 @@ const struct verb verbs[] = {
      "Lists the wills that the broker publishes for clients that do not come back. A client "
      "without a stored session may have one too.",
      ""},
+    {"verify", NULL, "", 0, 0, VERB_PROBES, OPTIONS(OPT_LIMIT), cmd_verify, "is the store sound?",
+     "Reads everything: the folder's files and modes, every record of the journal, every value of "
+     "every table with its checksum, every reference in both directions, and the counts. Prints "
+     "what it finds, with what is lost and what helps. Changes nothing but what any command does "
+     "first on a store that nobody holds (see --read-only).\n\n"
+     "Ends with 3 if anything but a note was found.",
+     "mosquitto_lmdb verify --json | jq .findings\t"},
     {"help", "man", "", 0, 0, VERB_NO_STORE | VERB_HIDDEN, NO_OPTIONS, cmd_help_man,
      "the manual page", "Prints the manual page, for the build.", ""},
     {"help", "completion", "", 0, 0, VERB_NO_STORE | VERB_HIDDEN, NO_OPTIONS, cmd_help_completion,

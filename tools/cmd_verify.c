@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// verify: is the store sound? Each stage runs in a process of its own, so that damage which kills
+// one leaves the others.
+#include "child.h"
+#include "commands.h"
+#include "human.h"
+#include "json.h"
+#include "open.h"
+#include "verify.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+
+const struct verify_stage verify_stages[] = {
+    {"files", false, verify_files},          {"journal", true, verify_journal},
+    {"sessions", true, verify_sessions},     {"subscriptions", true, verify_subscriptions},
+    {"messages", true, verify_messages},     {"queue", true, verify_queue},
+    {"retained", true, verify_retained},     {"wills", true, verify_wills},
+    {"references", true, verify_references},
+};
+const size_t verify_stages_count = sizeof(verify_stages) / sizeof(verify_stages[0]);
+
+// The child gets only the context.
+static struct verify verify;
+static const struct verify_stage *stage;
+static struct store_stats *shared_stats; // as of the last opening
+
+// What a crash left is folded in first; a journal that cannot be is the first finding.
+static int work_open(struct context *ctx)
+{
+    int status = open_for_reading(ctx, true);
+    if (status == STATUS_DONE)
+        *shared_stats = ctx->stats;
+    else if (ctx->err.code == STORE_EDAMAGED)
+        verify_add_error(ctx, &verify, "store", "what LMDB does not have yet");
+    else
+        status = context_fail(ctx);
+    open_close(ctx);
+    return status;
+}
+
+static int work_stage(struct context *ctx)
+{
+    int rc = 0;
+    if (stage->opens) {
+        struct store_options options = {.path = ctx->path, .access = STORE_READ_ONLY};
+        rc = store_open(&ctx->store, &options, &ctx->err);
+        if (rc == 0)
+            rc = store_stats(ctx->store, &ctx->stats, &ctx->err);
+        if (rc == 0)
+            rc = store_view_open(&ctx->view, ctx->store, &ctx->err);
+    }
+    if (rc == 0)
+        stage->run(ctx, &verify);
+    else
+        verify_add_error(ctx, &verify, stage->where, "it could not be looked at");
+    if (rc == 0 && stage->opens)
+        *shared_stats = ctx->stats;
+    open_close(ctx);
+    return STATUS_DONE;
+}
+
+static void add_death(struct context *ctx, int signal_number)
+{
+    struct text what = {0};
+    child_explain(&what, ctx, signal_number);
+    findings_add(&verify.findings,
+                 &(struct finding){SEVERITY_ERROR, stage ? stage->where : "store", what.data,
+                                   "it could not be looked at to the end",
+                                   "keep a copy of the folder and restore a backup"});
+    text_release(&what);
+}
+
+static int stages_run(struct context *ctx)
+{
+    int signal_number = 0;
+    int status = child_probe(ctx, work_open, &signal_number);
+    if (signal_number)
+        add_death(ctx, signal_number);
+    else if (status != STATUS_DONE && status != STATUS_FOUND)
+        return status;
+    uint64_t covered = shared_stats->journal_covered;
+    for (size_t i = 0; i < verify_stages_count; i++) {
+        stage = &verify_stages[i];
+        status = child_probe(ctx, work_stage, &signal_number);
+        if (signal_number)
+            add_death(ctx, signal_number);
+        else if (status != STATUS_DONE)
+            return status;
+    }
+    // Each stage had a picture of its own: their counts belong together only if a broker did not
+    // commit between the first and the last.
+    ctx->stats = *shared_stats;
+    if (covered == shared_stats->journal_covered && shared_stats->store_id[0])
+        verify_totals(ctx, &verify);
+    return STATUS_DONE;
+}
+
+static void *shared_memory(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        out_of_memory();
+    return memory;
+}
+
+static cJSON *report_json(void)
+{
+    const struct verify_counts *counts = verify.counts;
+    cJSON *document = json_document();
+    cJSON *checked = cJSON_AddObjectToObject(document, "checked");
+    json_add_number(checked, "sessions", counts->sessions);
+    json_add_number(checked, "subscriptions", counts->subscriptions);
+    json_add_number(checked, "messages", counts->messages);
+    json_add_number(checked, "queued", counts->queued);
+    json_add_number(checked, "retained", counts->retained);
+    json_add_number(checked, "wills", counts->wills);
+    json_add_number(checked, "journal_records", counts->journal_records);
+    json_add_number(checked, "payload_bytes", counts->payload_bytes);
+    return document;
+}
+
+static void report_text(uint64_t found)
+{
+    const struct verify_counts *counts = verify.counts;
+    struct text line = {0};
+    text_adds(&line, found ? "not sound: " : "sound: ");
+    if (found) {
+        human_plural(&line, found, "finding");
+        text_adds(&line, "; ");
+    }
+    human_plural(&line, counts->sessions, "session");
+    text_adds(&line, ", ");
+    human_plural(&line, counts->subscriptions, "subscription");
+    text_adds(&line, ", ");
+    human_plural(&line, counts->messages, "message");
+    text_adds(&line, " (");
+    human_bytes(&line, counts->payload_bytes);
+    text_adds(&line, "), ");
+    human_count(&line, counts->queued);
+    text_adds(&line, " queued, ");
+    human_count(&line, counts->retained);
+    text_adds(&line, " retained, ");
+    human_plural(&line, counts->wills, "will");
+    text_adds(&line, ", ");
+    human_plural(&line, counts->journal_records, "journal record");
+    printf("%s\n", line.data);
+    text_release(&line);
+}
+
+int cmd_verify(struct context *ctx)
+{
+    struct list list;
+    int status = findings_open(&verify.findings);
+    if (status)
+        return status;
+    verify.counts = shared_memory(sizeof(*verify.counts));
+    shared_stats = shared_memory(sizeof(*shared_stats));
+    status = stages_run(ctx);
+    if (status == STATUS_DONE) {
+        cJSON *document = ctx->json ? report_json() : NULL;
+        findings_begin_list(&list, ctx, document);
+        uint64_t found = findings_list(&verify.findings, &list);
+        list_end(&list, "");
+        if (document) {
+            json_add_bool(document, "sound", found == 0);
+            json_print(document);
+        } else {
+            report_text(found);
+        }
+        status = found ? STATUS_FOUND : STATUS_DONE;
+    }
+    findings_close(&verify.findings);
+    munmap(verify.counts, sizeof(*verify.counts));
+    munmap(shared_stats, sizeof(*shared_stats));
+    return status;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// verify: every value of the tables, read and decoded; every reference, in both directions.
+#include "escape.h"
+#include "human.h"
+#include "id_set.h"
+#include "store/properties_wire.h"
+#include "verify.h"
+
+#include <inttypes.h>
+
+static const char restore_help[] = "keep a copy of the folder and restore a backup";
+
+struct walk {
+    struct context *ctx;
+    struct verify *verify;
+    struct id_set named; // store_ids of queue and retained
+};
+
+void verify_add_error(struct context *ctx, struct verify *verify, const char *where,
+                      const char *lost)
+{
+    findings_add(&verify->findings,
+                 &(struct finding){SEVERITY_ERROR, where, ctx->err.sentence, lost, restore_help});
+}
+
+static void walk_end(struct walk *walk, const char *where, int rc)
+{
+    if (rc)
+        verify_add_error(walk->ctx, walk->verify, where,
+                         "this entry; those behind it in the table were not looked at");
+}
+
+// ---- values --------------------------------------------------------------------------------
+
+static int on_session(void *user, const struct session *session)
+{
+    struct walk *walk = user;
+    walk->verify->counts->sessions++;
+    walk->verify->counts->connected += session->connected;
+    return 0;
+}
+
+void verify_sessions(struct context *ctx, struct verify *verify)
+{
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    walk_end(&walk, "sessions", store_each_session(ctx->view, on_session, &walk, &ctx->err));
+}
+
+static int on_subscription(void *user, const struct subscription *subscription)
+{
+    struct walk *walk = user;
+    (void)subscription;
+    walk->verify->counts->subscriptions++;
+    return 0;
+}
+
+void verify_subscriptions(struct context *ctx, struct verify *verify)
+{
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    walk_end(&walk, "subscriptions",
+             store_each_subscription(ctx->view, (struct span){NULL, 0}, on_subscription, &walk,
+                                     &ctx->err));
+}
+
+static void check_properties(struct walk *walk, const char *where, struct span bytes, uint64_t id)
+{
+    struct property property;
+    struct store_error err = {0};
+    uint32_t offset = 0;
+    int rc;
+    while ((rc = property_next(bytes, &offset, &property, &err)) > 0)
+        continue;
+    if (rc == 0)
+        return;
+    struct text what = {0};
+    text_addf(&what, "%" PRIu64 ": %s", id, err.sentence);
+    findings_add(&walk->verify->findings,
+                 &(struct finding){SEVERITY_ERROR, where, what.data,
+                                   "the properties of this message", restore_help});
+    text_release(&what);
+}
+
+static int on_message(void *user, const struct message *message)
+{
+    struct walk *walk = user;
+    walk->verify->counts->messages++;
+    walk->verify->counts->payload_bytes += message->payload.len;
+    check_properties(walk, "messages", message->properties, message->store_id);
+    return 0;
+}
+
+void verify_messages(struct context *ctx, struct verify *verify)
+{
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    walk_end(&walk, "messages", store_each_message(ctx->view, on_message, &walk, &ctx->err));
+}
+
+static int on_queued(void *user, const struct queued *queued)
+{
+    struct walk *walk = user;
+    walk->verify->counts->queued++;
+    if (queue_state_name(queued->state))
+        return 0;
+    struct text what = {0};
+    text_addf(&what, "an entry for message %" PRIu64 " has the unknown state %u", queued->store_id,
+              queued->state);
+    findings_add(&walk->verify->findings, &(struct finding){SEVERITY_ERROR, "queue", what.data,
+                                                            "this queued message", restore_help});
+    text_release(&what);
+    return 0;
+}
+
+void verify_queue(struct context *ctx, struct verify *verify)
+{
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    walk_end(&walk, "queue",
+             store_each_queued(ctx->view, (struct span){NULL, 0}, on_queued, &walk, &ctx->err));
+}
+
+static int on_retained(void *user, const struct retained *retained)
+{
+    struct walk *walk = user;
+    (void)retained;
+    walk->verify->counts->retained++;
+    return 0;
+}
+
+void verify_retained(struct context *ctx, struct verify *verify)
+{
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    walk_end(&walk, "retained", store_each_retained(ctx->view, on_retained, &walk, &ctx->err));
+}
+
+static int on_will(void *user, const struct will *will)
+{
+    struct walk *walk = user;
+    check_properties(walk, "wills", will->properties, walk->verify->counts->wills);
+    walk->verify->counts->wills++;
+    return 0;
+}
+
+void verify_wills(struct context *ctx, struct verify *verify)
+{
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    walk_end(&walk, "wills", store_each_will(ctx->view, on_will, &walk, &ctx->err));
+}
+
+// ---- references ----------------------------------------------------------------------------
+
+static int queued_named(void *user, const struct queued *queued)
+{
+    struct walk *walk = user;
+    id_set_add(&walk->named, queued->store_id);
+    return 0;
+}
+
+static int retained_named(void *user, const struct retained *retained)
+{
+    struct walk *walk = user;
+    id_set_add(&walk->named, retained->store_id);
+    return 0;
+}
+
+// Strikes a message off the ids that are named; what is left has no message.
+static int message_named(void *user, const struct message *message)
+{
+    struct walk *walk = user;
+    struct id_entry *entry = id_set_find(&walk->named, message->store_id);
+    if (entry) {
+        entry->found = true;
+    } else {
+        walk->verify->counts->orphans++;
+        walk->verify->counts->orphan_bytes += message->payload.len;
+    }
+    return 0;
+}
+
+static int queued_has_message(void *user, const struct queued *queued)
+{
+    struct walk *walk = user;
+    struct text what = {0};
+    if (id_set_find(&walk->named, queued->store_id)->found)
+        return 0;
+    text_adds(&what, "client ");
+    escape_add_quoted(&what, queued->client_id);
+    text_addf(&what, ": an entry names message %" PRIu64 ", which is not there", queued->store_id);
+    findings_add(&walk->verify->findings, &(struct finding){SEVERITY_ERROR, "queue", what.data,
+                                                            "this queued message", restore_help});
+    text_release(&what);
+    return 0;
+}
+
+static int retained_has_message(void *user, const struct retained *retained)
+{
+    struct walk *walk = user;
+    struct text what = {0};
+    if (id_set_find(&walk->named, retained->store_id)->found)
+        return 0;
+    text_adds(&what, "topic ");
+    escape_add_quoted(&what, retained->topic);
+    text_addf(&what, " names message %" PRIu64 ", which is not there", retained->store_id);
+    findings_add(&walk->verify->findings, &(struct finding){SEVERITY_ERROR, "retained", what.data,
+                                                            "this retained message", restore_help});
+    text_release(&what);
+    return 0;
+}
+
+void verify_references(struct context *ctx, struct verify *verify)
+{
+    const struct span all = {NULL, 0};
+    struct walk walk = {.ctx = ctx, .verify = verify};
+    // Damage that ends one of these walks was reported by the stage of its table.
+    if (store_each_queued(ctx->view, all, queued_named, &walk, &ctx->err) == 0 &&
+        store_each_retained(ctx->view, retained_named, &walk, &ctx->err) == 0 &&
+        store_each_message(ctx->view, message_named, &walk, &ctx->err) == 0) {
+        store_each_queued(ctx->view, all, queued_has_message, &walk, &ctx->err);
+        store_each_retained(ctx->view, retained_has_message, &walk, &ctx->err);
+    }
+    id_set_release(&walk.named);
+    if (verify->counts->orphans) {
+        struct text what = {0};
+        human_plural(&what, verify->counts->orphans, "message");
+        text_adds(&what, " (");
+        human_bytes(&what, verify->counts->orphan_bytes);
+        text_adds(&what, ") that no queue and no retained topic names, as a crash may leave them");
+        findings_add(&verify->findings, &(struct finding){SEVERITY_NOTE, "messages", what.data,
+                                                          NULL, "the broker removes them"});
+        text_release(&what);
+    }
+}
+
+// ---- totals --------------------------------------------------------------------------------
+
+static void compare(struct verify *verify, const char *where, uint64_t found, uint64_t said)
+{
+    struct text what = {0};
+    if (found == said)
+        return;
+    text_addf(&what, "%" PRIu64 " were found, and the tables say there are %" PRIu64, found, said);
+    findings_add(&verify->findings,
+                 &(struct finding){SEVERITY_ERROR, where, what.data,
+                                   found < said ? "entries that cannot be reached" : NULL,
+                                   restore_help});
+    text_release(&what);
+}
+
+void verify_totals(struct context *ctx, struct verify *verify)
+{
+    const struct store_stats *stats = &ctx->stats;
+    const struct verify_counts *counts = verify->counts;
+    compare(verify, "sessions", counts->sessions, stats->sessions);
+    compare(verify, "subscriptions", counts->subscriptions, stats->subscriptions);
+    compare(verify, "messages", counts->messages, stats->messages);
+    compare(verify, "queue", counts->queued, stats->queued);
+    compare(verify, "retained", counts->retained, stats->retained);
+    compare(verify, "wills", counts->wills, stats->wills);
+    compare(verify, "payload bytes", counts->payload_bytes, stats->payload_bytes);
+}
