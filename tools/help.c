@@ -16,6 +16,9 @@ const size_t help_statuses_count = sizeof(help_statuses) / sizeof(help_statuses[
 
 bool help_verb_has_status(const struct verb *verb, int status)
 {
+    // check ends as its format says.
+    if (status > STATUS_DONE && status != STATUS_USAGE && strcmp(verb->noun, "check") == 0)
+        return false;
     if (status == STATUS_HELD)
         return (verb->flags & VERB_WRITES) != 0;
     if (status == STATUS_FOUND)

@@ -45,7 +45,7 @@ enum option_kind {
       "order: id (default), queue or bytes (largest first), age (longest offline first)")          \
     X(OPT_COUNT, "count", 'n', OPTION_COUNT, "N", NULL, "how many messages; default 10")           \
     X(OPT_FROM, "from", 0, OPTION_CHOICE, "END", "oldest newest",                                  \
-      "which end of the queue: oldest (default) or newest")                                        \
+      "where to begin: oldest (default) or newest")                                                \
     X(OPT_PAYLOAD, "payload", 0, OPTION_CHOICE, "FORM", "auto text hex base64 json raw none",      \
       "how to show payloads: auto (default), text, hex, base64, json, raw or none")                \
     X(OPT_OLDER_THAN, "older-than", 0, OPTION_DURATION, "AGE", NULL,                               \
@@ -58,6 +58,8 @@ enum option_kind {
       "leave out payloads, user names and what properties say: for support bundles")               \
     X(OPT_YES, "yes", 'y', OPTION_FLAG, NULL, NULL, "do not ask")                                  \
     X(OPT_DRY_RUN, "dry-run", 0, OPTION_FLAG, NULL, NULL, "say what would go, and change nothing") \
+    X(OPT_FOLLOW, "follow", 'F', OPTION_FLAG, NULL, NULL, "go on with what comes, until Ctrl-C")   \
+    X(OPT_MARKS, "marks", 0, OPTION_FLAG, NULL, NULL, "show the journal's own marks too")          \
     X(OPT_FORMAT, "format", 'f', OPTION_CHOICE, "FORMAT", "nagios prometheus",                     \
       "form of the answer: nagios (default) or prometheus")                                        \
     X(OPT_MAX_QUEUE, "max-queue", 0, OPTION_LIMITS, "WARN[:CRIT]", "count",                        \

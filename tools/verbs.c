@@ -86,6 +86,19 @@ const struct verb verbs[] = {
      "Lists the wills that the broker publishes for clients that do not come back. A client "
      "without a stored session may have one too.",
      ""},
+    {"journal", "ls", "", 0, 0, VERB_READS, OPTIONS(OPT_LIMIT), cmd_journal_ls,
+     "list the journal's segments",
+     "Lists the segment files of the journal. A covered segment holds nothing that LMDB does not "
+     "have, a live one does or is being written, a ready one waits for its turn.",
+     ""},
+    {"journal", "dump", "", 0, 0, VERB_READS | VERB_STREAMS,
+     OPTIONS(OPT_FOLLOW, OPT_FROM, OPT_LIMIT, OPT_MARKS, OPT_USERS, OPT_PAYLOAD), cmd_journal_dump,
+     "the events in the journal, and those that come",
+     "Prints the records that the journal still holds, one a line, or one JSON object a line with "
+     "--json. With --follow it goes on with those that the broker appends, which it does not slow "
+     "down; --from newest leaves out the past.\n\n"
+     "Payloads are shown with --payload, user names with --users.",
+     "mosquitto_lmdb journal dump --follow --from newest\twhat is happening?"},
     {"verify", NULL, "", 0, 0, VERB_PROBES, OPTIONS(OPT_LIMIT), cmd_verify, "is the store sound?",
      "Reads everything: the folder's files and modes, every record of the journal, every value of "
      "every table with its checksum, every reference in both directions, and the counts. Prints "
@@ -93,6 +106,16 @@ const struct verb verbs[] = {
      "first on a store that nobody holds (see --read-only).\n\n"
      "Ends with 3 if anything but a note was found.",
      "mosquitto_lmdb verify --json | jq .findings\t"},
+    {"check", NULL, "", 0, 0, VERB_PROBES,
+     OPTIONS(OPT_FORMAT, OPT_MAX_QUEUE, OPT_MAX_AGE, OPT_MAX_BYTES, OPT_MAX_LAG, OPT_MIN_FREE),
+     cmd_check, "the store's health, for a monitoring system",
+     "Measures sessions, queues, the age of the oldest message, space and how far LMDB is behind "
+     "the journal.\n\n"
+     "As a plugin of Nagios it prints one line and ends with 0 (OK), 1 (WARNING), 2 (CRITICAL: a "
+     "limit is passed, or the store is damaged) or 3 (UNKNOWN). For Prometheus it prints gauges, "
+     "among them mosquitto_lmdb_up, and ends with 0 if the store could be read.",
+     "mosquitto_lmdb check --max-queue 10k:100k --max-age 1h:1d\tfor Nagios, Icinga and others\n"
+     "mosquitto_lmdb check --format prometheus > lmdb.prom\tfor the node exporter's text files"},
     {"help", "man", "", 0, 0, VERB_NO_STORE | VERB_HIDDEN, NO_OPTIONS, cmd_help_man,
      "the manual page", "Prints the manual page, for the build.", ""},
     {"help", "completion", "", 0, 0, VERB_NO_STORE | VERB_HIDDEN, NO_OPTIONS, cmd_help_completion,
@@ -109,6 +132,7 @@ static const struct noun nouns[] = {
     {"session", "Sessions: the clients that the broker remembers."},
     {"queue", "Queues: the messages that wait for a client."},
     {"retained", "Retained messages: the last one of a topic, kept for who comes later."},
+    {"journal", "The journal: what happened last, and what LMDB may not have yet."},
     {"sub", "Subscriptions of stored sessions."},
     {"will", "Wills: what is published for a client that is lost."},
 };

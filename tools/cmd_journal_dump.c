@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// journal dump: the records of the journal, and, with --follow, those that come.
+#include "commands.h"
+#include "event_show.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define POLL_MS 100
+
+static bool is_mark(const struct event *event)
+{
+    return event->type == RECORD_LOOP_MARK || event->type == RECORD_SEGMENT_LINK;
+}
+
+static void wait_for_more(void)
+{
+    const struct timespec pause = {0, POLL_MS * 1000000L};
+    fflush(stdout);
+    nanosleep(&pause, NULL);
+}
+
+// Goes to the end without a word.
+static int skip_to_end(struct context *ctx, struct store_cursor *cursor)
+{
+    struct event event;
+    uint64_t position;
+    int rc;
+    while ((rc = store_cursor_next(cursor, &event, &position, &ctx->err)) > 0)
+        continue;
+    return rc;
+}
+
+static int dump(struct context *ctx, struct store_cursor **cursor)
+{
+    uint64_t left = context_number(ctx, OPT_LIMIT, UINT64_MAX);
+    bool follow = context_given(ctx, OPT_FOLLOW);
+    bool all = context_given(ctx, OPT_MARKS);
+    struct event event;
+    uint64_t position;
+    while (left > 0 && !ferror(stdout)) {
+        int rc = store_cursor_next(*cursor, &event, &position, &ctx->err);
+        if (rc == 0 && !follow)
+            break;
+        if (rc == 0) {
+            wait_for_more();
+        } else if (rc == STORE_ENOTFOUND && follow) {
+            context_note("the broker has removed records before they could be read");
+            store_cursor_close(*cursor);
+            *cursor = NULL;
+            if ((rc = store_cursor_open(cursor, ctx->store, 0, &ctx->err)))
+                return rc;
+        } else if (rc < 0) {
+            return rc;
+        } else if (all || !is_mark(&event)) {
+            event_print(ctx, position, &event);
+            left--;
+        }
+    }
+    return 0;
+}
+
+int cmd_journal_dump(struct context *ctx)
+{
+    struct store_cursor *cursor = NULL;
+    // A picture of the tables is not needed, and would hold pages of theirs for as long as we
+    // follow.
+    store_view_close(ctx->view);
+    ctx->view = NULL;
+    int rc = store_cursor_open(&cursor, ctx->store, 0, &ctx->err);
+    if (rc == 0 && strcmp(context_text(ctx, OPT_FROM, "oldest"), "newest") == 0)
+        rc = skip_to_end(ctx, cursor);
+    if (rc == 0)
+        rc = dump(ctx, &cursor);
+    store_cursor_close(cursor);
+    return rc ? context_fail(ctx) : STATUS_DONE;
+}
