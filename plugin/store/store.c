@@ -63,7 +63,8 @@ struct folder_look {
 
 static int folder_look_at(void *user, const char *name)
 {
-    static const char *const ours[] = {LOCK_NAME, "data.mdb", "lock.mdb", SEGMENT_PREPARE_NAME};
+    static const char *const ours[] = {LOCK_NAME, "data.mdb", "lock.mdb", SEGMENT_PREPARE_NAME,
+                                       COMPACT_NAME};
     struct folder_look *look = user;
     uint64_t number;
     bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0;
@@ -228,6 +229,9 @@ int store_open(struct store **ret_store, const struct store_options *options,
         if (look.has_tables || (options->create && !look.foreign[0])) {
             rc = lock_open(&store->lock, store->dir, options->holder, err);
             if (rc)
+                goto done;
+            // A compaction that was cut short.
+            if ((rc = os_dir_remove(store->dir, COMPACT_NAME, err)))
                 goto done;
         }
     }

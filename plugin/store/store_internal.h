@@ -12,6 +12,8 @@
 
 #include <pthread.h>
 
+#define COMPACT_NAME "compact.tmp" // the tables in the making of a smaller file
+
 struct store {
     struct store_options options; // complete: no zero stands for a default
     struct os_dir *dir;

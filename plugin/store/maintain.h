@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// What is done to a whole store: backup, restore, compaction. Any thread, one call at a time.
+#ifndef STORE_MAINTAIN_H
+#define STORE_MAINTAIN_H
+
+#include "archive.h"
+#include "store.h"
+
+struct store_backup_report {
+    struct archive_head head;
+    uint64_t bytes; // of contents
+    uint64_t
+        behind_records; // events that were in the journal and not yet in the tables at the start
+                        // and are not in the backup; 0: it holds all that was acknowledged then
+};
+
+// Writes an archive of the store, also beside a running broker, which it does not delay: it waits,
+// up to `wait_ms`, until the tables hold what the journal held when it began, and copies the
+// tables.
+int store_backup(struct store *store, uint32_t wait_ms, archive_write_fn *write, void *user,
+                 struct store_backup_report *ret_report, struct store_error *err);
+
+// Checks an archive to its end and makes a store of it in `path`, a missing or empty folder.
+// Nothing is left there on failure. With `dry_run` it only checks. The store opens in a new life.
+int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *user,
+                  struct store_backup_report *ret_report, struct store_error *err);
+
+struct store_compact_report {
+    uint64_t before_bytes; // of data.mdb
+    uint64_t after_bytes;
+};
+
+// Rewrites the tables of a store that nobody holds without their free pages. A kill at any point
+// leaves either the old file or the new one. STORE_EHELD names the holder.
+int store_compact(const struct store_options *options, struct store_compact_report *ret_report,
+                  struct store_error *err);
+
+#endif

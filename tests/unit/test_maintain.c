@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Backup, restore and compaction of a store with random contents.
+#include "store/maintain.h"
+
+#include "model.h"
+#include "support.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct archive_bytes {
+    uint8_t *data;
+    size_t len, room, at;
+};
+
+static char *folder, *store_path, *target_path;
+static struct model model;
+static struct archive_bytes archive;
+
+static int archive_take(void *user, const void *data, size_t len, struct store_error *err)
+{
+    struct archive_bytes *bytes = user;
+    (void)err;
+    while (bytes->len + len > bytes->room) {
+        bytes->room = bytes->room ? bytes->room * 2 : 1 << 20;
+        bytes->data = realloc(bytes->data, bytes->room);
+    }
+    memcpy(bytes->data + bytes->len, data, len);
+    bytes->len += len;
+    return 0;
+}
+
+static int archive_give(void *user, void *data, size_t len, size_t *ret_len,
+                        struct store_error *err)
+{
+    struct archive_bytes *bytes = user;
+    (void)err;
+    *ret_len = bytes->len - bytes->at < len ? bytes->len - bytes->at : len;
+    memcpy(data, bytes->data + bytes->at, *ret_len);
+    bytes->at += *ret_len;
+    return 0;
+}
+
+static struct store *open_at(const char *path)
+{
+    struct store_error err = {0};
+    struct store *store = NULL;
+    struct store_options options = {.path = path,
+                                    .create = true,
+                                    .commit_interval_ms = 20,
+                                    .journal_segment_bytes = 65536,
+                                    .holder = "test_maintain"};
+    ck_assert_msg(store_open(&store, &options, &err) == 0, "%s", err.sentence);
+    model_restart();
+    return store;
+}
+
+static void append_events(struct store *store, uint64_t *seed, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct store_error err = {0};
+        struct event event;
+        model_step(&model, seed, store, &event);
+        ck_assert_msg(store_append(store, &event, &err) == 0, "%s", err.sentence);
+    }
+}
+
+static void setup(void)
+{
+    folder = folder_make();
+    store_path = strdup(path_in(folder, "store"));
+    target_path = strdup(path_in(folder, "target"));
+    memset(&model, 0, sizeof(model));
+    archive = (struct archive_bytes){0};
+}
+
+static void teardown(void)
+{
+    free(archive.data);
+    free(store_path);
+    free(target_path);
+    folder_remove(folder);
+}
+
+static struct store_backup_report backup(struct store *store)
+{
+    struct store_backup_report report;
+    struct store_error err = {0};
+    ck_assert_msg(store_backup(store, 5000, archive_take, &archive, &report, &err) == 0, "%s",
+                  err.sentence);
+    return report;
+}
+
+static int restore(bool dry_run, struct store_error *err)
+{
+    struct store_backup_report report;
+    archive.at = 0;
+    return store_restore(target_path, dry_run, archive_give, &archive, &report, err);
+}
+
+START_TEST(a_backup_beside_a_running_writer_holds_all_that_was_there)
+{
+    uint64_t seed = seed_choose();
+    struct store_error err = {0};
+    struct store_options read_only = {.path = store_path, .access = STORE_READ_ONLY};
+    struct store *store = open_at(store_path), *reader = NULL;
+    append_events(store, &seed, 20000);
+    ck_assert_msg(store_open(&reader, &read_only, &err) == 0, "%s", err.sentence);
+    struct store_backup_report report = backup(reader);
+    ck_assert_uint_eq(report.behind_records, 0);
+    store_close(reader, false, NULL);
+
+    ck_assert_msg(restore(false, &err) == 0, "%s", err.sentence);
+    struct store *copy = open_at(target_path);
+    model_compare(&model, copy);
+    // The copy goes on by itself.
+    append_events(copy, &seed, 2000);
+    ck_assert_int_eq(store_flush(copy, NULL), 0);
+    model_compare(&model, copy);
+    store_close(copy, false, NULL);
+    copy = open_at(target_path);
+    model_compare(&model, copy);
+    store_close(copy, true, NULL);
+    store_close(store, true, NULL);
+}
+END_TEST
+
+START_TEST(a_dry_run_changes_nothing)
+{
+    uint64_t seed = 1;
+    struct store_error err = {0};
+    struct store *store = open_at(store_path);
+    append_events(store, &seed, 100);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    backup(store);
+    ck_assert_msg(restore(true, &err) == 0, "%s", err.sentence);
+    ck_assert_int_ne(access(target_path, F_OK), 0);
+    store_close(store, true, NULL);
+}
+END_TEST
+
+START_TEST(a_folder_that_is_not_empty_is_refused)
+{
+    uint64_t seed = 1;
+    struct store_error err = {0};
+    struct store *store = open_at(store_path);
+    append_events(store, &seed, 100);
+    backup(store);
+    store_close(store, true, NULL);
+    store_close(open_at(target_path), true, NULL);
+    ck_assert_int_eq(restore(false, &err), STORE_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "is not empty"));
+    store_close(open_at(target_path), true, NULL);
+}
+END_TEST
+
+START_TEST(a_damaged_or_cut_archive_is_refused_and_leaves_nothing)
+{
+    uint64_t seed = seed_choose();
+    struct store *store = open_at(store_path);
+    append_events(store, &seed, 500);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    backup(store);
+    store_close(store, true, NULL);
+    for (int round = 0; round < 400; round++) {
+        struct store_error err = {0};
+        size_t whole = archive.len, at = seed_next(&seed, (uint32_t)whole);
+        uint8_t before = archive.data[at];
+        if (round % 2)
+            archive.len = at;
+        else
+            archive.data[at] = (uint8_t)(before ^ 1u << seed_next(&seed, 8));
+        ck_assert_msg(restore(round % 8 != 0, &err) != 0, "round %d at %zu", round, at);
+        ck_assert_int_ne(err.sentence[0], 0);
+        archive.len = whole;
+        archive.data[at] = before;
+    }
+    struct store_error err = {0};
+    ck_assert_msg(restore(false, &err) == 0, "%s", err.sentence);
+}
+END_TEST
+
+START_TEST(compaction_gives_space_back_and_keeps_everything)
+{
+    uint64_t seed = seed_choose();
+    struct store_error err = {0};
+    struct store_compact_report report;
+    struct store_options options = {.path = store_path, .holder = "test_maintain"};
+    struct store *store = open_at(store_path);
+    uint8_t large[20000];
+    for (uint64_t i = 1; i <= 500; i++) {
+        for (size_t k = 0; k < sizeof(large); k++)
+            large[k] = (uint8_t)seed_next(&seed, 256);
+        struct event event = {.type = RECORD_MESSAGE_ADD,
+                              .message = {.store_id = (uint64_t)1 << 40 | i,
+                                          .topic = span_str("t"),
+                                          .payload = span_of(large, sizeof(large))}};
+        ck_assert_int_eq(store_append(store, &event, NULL), 0);
+    }
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    for (uint64_t i = 1; i <= 500; i++) {
+        struct event event = {.type = RECORD_MESSAGE_DELETE,
+                              .message = {.store_id = (uint64_t)1 << 40 | i}};
+        ck_assert_int_eq(store_append(store, &event, NULL), 0);
+    }
+    append_events(store, &seed, 5000);
+    ck_assert_int_eq(store_compact(&options, &report, &err), STORE_EHELD);
+    store_close(store, false, NULL);
+    ck_assert_msg(store_compact(&options, &report, &err) == 0, "%s", err.sentence);
+    ck_assert_uint_lt(report.after_bytes, report.before_bytes / 2);
+    ck_assert_uint_eq(file_bytes(path_in(store_path, "data.mdb")), report.after_bytes);
+    store = open_at(store_path);
+    model_compare(&model, store);
+    store_close(store, true, NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("maintain");
+    TCase *cases = tcase_create("maintain");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_set_timeout(cases, 120);
+    tcase_add_test(cases, a_backup_beside_a_running_writer_holds_all_that_was_there);
+    tcase_add_test(cases, a_dry_run_changes_nothing);
+    tcase_add_test(cases, a_folder_that_is_not_empty_is_refused);
+    tcase_add_test(cases, a_damaged_or_cut_archive_is_refused_and_leaves_nothing);
+    tcase_add_test(cases, compaction_gives_space_back_and_keeps_everything);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
