@@ -88,11 +88,15 @@ def breaches(root):
 
 
 def unlisted(root):
-    """Sources and tests that no CMakeLists.txt names: they would rot unbuilt and unrun."""
-    lists = "\n".join(path.read_text() for path in root.rglob("CMakeLists.txt"))
-    named = set(re.findall(r"[\w.-]+", lists))
+    """Sources and tests that the CMakeLists.txt of their folder, or of the next one above, does not
+    name: they would rot unbuilt and unrun."""
     for pattern in ("plugin/**/*.c", "tools/**/*.c", "tests/**/*.c", "tests/**/test_*.py"):
         for path in sorted(root.glob(pattern)):
+            folder = path.parent
+            while folder != root and not (folder / "CMakeLists.txt").exists():
+                folder = folder.parent
+            listing = folder / "CMakeLists.txt"
+            named = re.findall(r"[\w.-]+", listing.read_text()) if listing.exists() else []
             if path.name not in named and path.stem not in named:
                 yield f"{path.relative_to(root).as_posix()}: no CMakeLists.txt names it"
 
