@@ -172,6 +172,9 @@ static int print_nagios(const struct readings *readings, const uint64_t values[M
     } else {
         text_adds(&line, reasons.data);
     }
+    // A bar begins the measurements.
+    for (char *bar = line.data; (bar = strchr(bar, '|'));)
+        *bar = '/';
     text_adds(&line, " |");
     for (unsigned id = 0; id < METRIC_COUNT; id++)
         add_performance(&line, ctx, (enum metric_id)id, values[id]);

@@ -8,13 +8,17 @@ struct context;
 
 int cmd_status(struct context *ctx);
 int cmd_export(struct context *ctx);
+int cmd_import(struct context *ctx);
 int cmd_session_ls(struct context *ctx);
 int cmd_session_show(struct context *ctx);
+int cmd_session_rm(struct context *ctx);
 int cmd_queue_ls(struct context *ctx);
 int cmd_queue_peek(struct context *ctx);
 int cmd_queue_export(struct context *ctx);
+int cmd_queue_purge(struct context *ctx);
 int cmd_retained_ls(struct context *ctx);
 int cmd_retained_get(struct context *ctx);
+int cmd_retained_rm(struct context *ctx);
 int cmd_sub_ls(struct context *ctx);
 int cmd_will_ls(struct context *ctx);
 int cmd_journal_ls(struct context *ctx);

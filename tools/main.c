@@ -39,7 +39,8 @@ static int verb_run(struct context *ctx)
 {
     const struct verb *verb = ctx->args->verb;
     int status = STATUS_DONE;
-    if (verb->flags & VERB_READS)
+    bool looks = verb->flags & VERB_WRITES && context_given(ctx, OPT_DRY_RUN);
+    if (verb->flags & VERB_READS || looks)
         status = open_for_reading(ctx, false);
     else if (verb->flags & VERB_WRITES)
         status = open_for_writing(ctx);

@@ -20,6 +20,8 @@ static int open_as(struct context *ctx, enum store_access access, bool quiet)
         .path = ctx->path,
         .access = access,
         .holder = PROGRAM,
+        // What a person removes is little; a broker makes its own segments when it opens.
+        .journal_segment_bytes = 1 << 20,
         .notice = quiet ? NULL : print_notice,
     };
     return store_open(&ctx->store, &options, &ctx->err);

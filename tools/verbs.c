@@ -32,6 +32,15 @@ const struct verb verbs[] = {
      "Topics and client ids stay.",
      "mosquitto_lmdb export | gzip > store.jsonl.gz\t\n"
      "mosquitto_lmdb export | jq -r 'select(.type==\"retained\").topic'\tthe retained topics"},
+    {"import", NULL, "FILE", 1, 1, VERB_PROBES, NO_OPTIONS, cmd_import,
+     "make a new store out of an export",
+     "Reads the JSON lines that export writes from FILE, or from standard input if it is -, into a "
+     "new store: the folder of --store must not exist, or be empty. Ids and the order of queues "
+     "are kept. Prints how many entries came in and how many the store has, and ends with 3 if "
+     "the two differ.\n\n"
+     "The folder takes its name when all is in it; until then it is called DIR.new.",
+     "mosquitto_lmdb --store /srv/mqtt/new import store.jsonl\t\n"
+     "mosquitto_lmdb export | ssh other mosquitto_lmdb --store /srv/mqtt/store import -\t"},
     {"session", "ls", "", 0, 0, VERB_READS | VERB_STREAMS,
      OPTIONS(OPT_MATCH, OPT_OFFLINE, OPT_IDLE, OPT_QUEUE_GT, OPT_SORT, OPT_LIMIT), cmd_session_ls,
      "list sessions, by what they own or how long they are away",
@@ -46,6 +55,12 @@ const struct verb verbs[] = {
      "The user name is shown with --users only. --limit is that of the list of topics, 20 unless "
      "it is given.",
      "mosquitto_lmdb session show sensor-17\twhy does it not get its messages?"},
+    {"session", "rm", "ID...", 1, -1, VERB_WRITES | VERB_DESTROYS, OPTIONS(OPT_YES, OPT_DRY_RUN),
+     cmd_session_rm, "remove sessions with all that is theirs",
+     "Removes sessions with their subscriptions, their queues and their wills, and the messages "
+     "that nothing else names. Says with exact counts and bytes what will go, and asks.\n\n"
+     "Works on a store that no broker holds.",
+     "mosquitto_lmdb session rm --dry-run sensor-17\twhat would go?"},
     {"queue", "ls", "[ID]", 0, 1, VERB_READS | VERB_STREAMS,
      OPTIONS(OPT_MATCH, OPT_QUEUE_GT, OPT_SORT, OPT_TOPIC, OPT_OLDER_THAN, OPT_LIMIT), cmd_queue_ls,
      "list queues, or the messages in one",
@@ -68,6 +83,16 @@ const struct verb verbs[] = {
      "Prints a session, the messages in its queue and the queue itself as JSON lines, as export "
      "does for the whole store.",
      "mosquitto_lmdb queue export sensor-17 > sensor-17.jsonl\t"},
+    {"queue", "purge", "ID", 1, 1, VERB_WRITES | VERB_DESTROYS,
+     OPTIONS(OPT_OLDER_THAN, OPT_TOPIC, OPT_KEEP, OPT_YES, OPT_DRY_RUN), cmd_queue_purge,
+     "throw messages of a queue away",
+     "Removes messages from a client's queue: all of them, or those that are old enough and whose "
+     "topics match --topic FILTER, an MQTT topic filter; --keep leaves the newest N of these. "
+     "Messages that come from the client, and those of QoS 2 that it has received and whose "
+     "handshake is not over, stay. Says with exact counts and bytes what will go, and asks.\n\n"
+     "Works on a store that no broker holds.",
+     "mosquitto_lmdb queue purge sensor-17 --older-than 30d\t\n"
+     "mosquitto_lmdb queue purge sensor-17 --keep 100 --yes\tfrom a script"},
     {"retained", "ls", "[FILTER]", 0, 1, VERB_READS | VERB_STREAMS,
      OPTIONS(OPT_OLDER_THAN, OPT_LIMIT), cmd_retained_ls, "list retained messages",
      "Lists the retained messages, all or those whose topics match the MQTT topic filter FILTER.",
@@ -76,6 +101,12 @@ const struct verb verbs[] = {
      "show one retained message",
      "Shows the retained message of a topic with its properties and its payload.",
      "mosquitto_lmdb retained get home/door --payload raw\tthe payload alone"},
+    {"retained", "rm", "FILTER", 1, 1, VERB_WRITES | VERB_DESTROYS,
+     OPTIONS(OPT_OLDER_THAN, OPT_YES, OPT_DRY_RUN), cmd_retained_rm, "forget retained messages",
+     "Removes the retained messages whose topics match the MQTT topic filter FILTER and that are "
+     "old enough. Says with exact counts and bytes what will go, and asks.\n\n"
+     "Works on a store that no broker holds.",
+     "mosquitto_lmdb retained rm 'test/#' --older-than 7d\t"},
     {"sub", "ls", "[ID]", 0, 1, VERB_READS | VERB_STREAMS, OPTIONS(OPT_TOPIC, OPT_MATCH, OPT_LIMIT),
      cmd_sub_ls, "list subscriptions, or who would get a topic",
      "Lists the subscriptions, all or those of one client. With --topic TOPIC only those that "
