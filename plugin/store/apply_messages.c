@@ -200,6 +200,10 @@ static int apply_queued(struct apply *apply, struct appender *appender,
                                 .state = entry->state,
                                 .dup = entry->dup,
                                 .retain = entry->retain};
+        // An import brings ids of later lives: those of our next life must sort behind them.
+        uint64_t life = entry->cmsg_id >> STORE_CMSG_LIFE_SHIFT;
+        if (life > apply->state->life)
+            apply->state->life = life;
         return queued_put(appender, &key, &queued, appender_flags(appender, &key));
     }
     MDB_val key_val = val_of_span(key_span(&key));
