@@ -148,15 +148,10 @@ static int child_wait(pid_t pid, int *ret_signal)
     if (WIFEXITED(state))
         return WEXITSTATUS(state);
     *ret_signal = WTERMSIG(state);
-    if (signal_means_damage(*ret_signal))
-        return STATUS_FOUND;
-    if (*ret_signal == SIGKILL)
-        return context_refuse(STATUS_ERROR, "the reading process was killed; was memory short?");
-    die_of(*ret_signal);
-    return STATUS_ERROR;
+    return signal_means_damage(*ret_signal) ? STATUS_FOUND : STATUS_ERROR;
 }
 
-int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal)
+int child_probe_all(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal)
 {
     struct sigaction forward = {.sa_handler = forward_signal}, old_term, old_hup;
     struct sigaction ignore = {.sa_handler = SIG_IGN}, old_int, old_quit;
@@ -186,15 +181,36 @@ int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_
     return status;
 }
 
-int child_run(struct context *ctx, int (*work)(struct context *ctx))
+int child_conclude(const struct context *ctx, int status, int signal_number)
 {
-    int signal_number = 0;
-    int status = child_probe(ctx, work, &signal_number);
-    if (signal_number) {
+    if (signal_number == 0)
+        return status;
+    if (signal_means_damage(signal_number)) {
         struct text why = {0};
         child_explain(&why, ctx, signal_number);
         context_refuse(STATUS_FOUND, "%s", why.data);
         text_release(&why);
+        return STATUS_FOUND;
+    }
+    if (signal_number == SIGKILL)
+        return context_refuse(STATUS_ERROR, "the reading process was killed; was memory short?");
+    die_of(signal_number);
+    return STATUS_ERROR;
+}
+
+int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal)
+{
+    int status = child_probe_all(ctx, work, ret_signal);
+    if (*ret_signal && !signal_means_damage(*ret_signal)) {
+        status = child_conclude(ctx, status, *ret_signal);
+        *ret_signal = 0;
     }
     return status;
+}
+
+int child_run(struct context *ctx, int (*work)(struct context *ctx))
+{
+    int signal_number = 0;
+    int status = child_probe_all(ctx, work, &signal_number);
+    return child_conclude(ctx, status, signal_number);
 }

@@ -17,6 +17,11 @@ int child_run(struct context *ctx, int (*work)(struct context *ctx));
 // none.
 int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal);
 
+// As child_probe, but any signal that ended the child is in *ret_signal, and the status is then
+// not STATUS_DONE; after tidying up child_conclude prints what is to be said, or ends us likewise.
+int child_probe_all(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal);
+int child_conclude(const struct context *ctx, int status, int signal);
+
 // The sentence for a death by `signal`, to be printed or reported.
 void child_explain(struct text *text, const struct context *ctx, int signal);
 

@@ -5,13 +5,13 @@
 #include "commands.h"
 #include "entries_read.h"
 #include "escape.h"
+#include "interrupt.h"
 #include "list.h"
 #include "new_store.h"
 #include "progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,12 +31,6 @@ struct import {
 };
 
 static struct import import; // the child gets only the context
-static volatile sig_atomic_t stopped_by;
-
-static void on_signal(int signal_number)
-{
-    stopped_by = signal_number;
-}
 
 static int append(struct context *ctx, const struct event *event)
 {
@@ -129,15 +123,15 @@ static int take_all(void)
     int rc = 0;
     progress_begin(&import.progress, ctx, "imported entries", 0);
     errno = 0;
-    while (rc == 0 && !stopped_by && (len = getline(&line, &size, import.input)) >= 0) {
+    while (rc == 0 && !interrupt_pending() && (len = getline(&line, &size, import.input)) >= 0) {
         if (len > 0 && line[len - 1] == '\n')
             len--;
         if (len > 0)
             rc = take_line(line, (size_t)len);
     }
-    if (rc == 0 && !stopped_by && ferror(import.input))
+    if (rc == 0 && !interrupt_pending() && ferror(import.input))
         rc = error_set_errno(&ctx->err, errno ? errno : EIO, "cannot read %s", import.input_name);
-    if (rc == 0 && !stopped_by && import.line == 0)
+    if (rc == 0 && !interrupt_pending() && import.line == 0)
         rc = error_set(&ctx->err, STORE_EINVAL, "%s holds no line", import.input_name);
     progress_end(&import.progress);
     entry_reader_release(&import.reader);
@@ -182,23 +176,17 @@ static int work(struct context *ctx)
 {
     struct new_store new_store;
     struct store_stats stats = {0};
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-
+    interrupt_catch();
     int status = new_store_open(&new_store, ctx, ctx->path);
     if (status == STATUS_DONE && (take_all() || store_flush(ctx->store, &ctx->err) ||
                                   store_stats(ctx->store, &stats, &ctx->err)))
         status = context_fail(ctx);
-    if (status == STATUS_DONE && !stopped_by)
+    if (status == STATUS_DONE && !interrupt_pending())
         status = new_store_finish(&new_store, ctx, ctx->path);
-    if (status == STATUS_DONE && !stopped_by)
+    if (status == STATUS_DONE && !interrupt_pending())
         status = report(ctx, &stats);
     new_store_discard(&new_store, ctx);
-    if (stopped_by) {
-        signal(stopped_by, SIG_DFL);
-        raise(stopped_by);
-    }
+    interrupt_die();
     return status;
 }
 

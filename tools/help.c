@@ -20,7 +20,7 @@ bool help_verb_has_status(const struct verb *verb, int status)
     if (status > STATUS_DONE && status != STATUS_USAGE && strcmp(verb->noun, "check") == 0)
         return false;
     if (status == STATUS_HELD)
-        return (verb->flags & VERB_WRITES) != 0;
+        return (verb->flags & (VERB_WRITES | VERB_ALONE)) != 0;
     if (status == STATUS_FOUND)
         return !(verb->flags & VERB_NO_STORE);
     return true;

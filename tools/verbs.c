@@ -117,6 +117,27 @@ const struct verb verbs[] = {
      "Lists the wills that the broker publishes for clients that do not come back. A client "
      "without a stored session may have one too.",
      ""},
+    {"compact", NULL, "", 0, 0, VERB_ALONE, NO_OPTIONS, cmd_compact,
+     "give free pages back to the file system",
+     "Rewrites the tables without their free pages and prints their size before and after. It "
+     "needs room for the new file beside the old one. A kill at any point leaves one of the two, "
+     "whole.\n\nWorks on a store that no broker holds.",
+     ""},
+    {"backup", NULL, "FILE|DIR|-", 1, 1, VERB_PROBES, OPTIONS(OPT_DRY_RUN), cmd_backup,
+     "write a consistent copy, beside a running broker too",
+     "Writes the whole store as one stream with checksums to a new file, to a file in a folder "
+     "with the time in its name, or to standard output. A running broker is not delayed: what its "
+     "journal holds when the backup begins is in it.\n\n"
+     "A file takes its name when all of it is on the disk. --dry-run writes nothing.",
+     "mosquitto_lmdb backup /var/backups\t\n"
+     "mosquitto_lmdb backup - | ssh other 'cat > store.backup'\t\n"
+     "mosquitto_lmdb backup - | zstd > store.backup.zst\t"},
+    {"restore", NULL, "FILE DIR", 2, 2, VERB_PROBES, OPTIONS(OPT_DRY_RUN), cmd_restore,
+     "make a store out of a backup",
+     "Checks a backup to its end and makes a store of it in DIR, which must not exist, or be "
+     "empty. FILE may be - for standard input. --dry-run only checks.",
+     "mosquitto_lmdb restore --dry-run store.backup /tmp/none\tis the backup sound?\n"
+     "mosquitto_lmdb restore store.backup /var/lib/mosquitto/lmdb\t"},
     {"journal", "ls", "", 0, 0, VERB_READS, OPTIONS(OPT_LIMIT), cmd_journal_ls,
      "list the journal's segments",
      "Lists the segment files of the journal. A covered segment holds nothing that LMDB does not "

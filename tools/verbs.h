@@ -25,7 +25,8 @@ enum verb_flags {
     VERB_STREAMS = 8,   // prints as it reads: no progress beside it on the same terminal
     VERB_PROBES = 16,   // opens the store itself, for a failure is part of its answer
     VERB_NO_STORE = 32, // needs none
-    VERB_HIDDEN = 64,   // not in help
+    VERB_ALONE = 64,    // takes the store's lock by itself
+    VERB_HIDDEN = 128,  // not in help
 };
 
 struct verb {

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// backup: a consistent copy of the store as one checksummed stream, beside a running broker too.
+#include "archive_report.h"
+#include "child.h"
+#include "commands.h"
+#include "interrupt.h"
+#include "open.h"
+#include "progress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+// How long the broker's tables may take to get what its journal has: a few commits.
+#define WAIT_MS 10000u
+
+struct backup {
+    int fd;           // -1: nowhere, only counts
+    char *path;       // of the file to be, NULL: standard output
+    struct text part; // its name while it is written
+    struct progress progress;
+};
+
+static struct backup backup; // the child gets only the context
+
+static int write_all(void *user, const void *data, size_t len, struct store_error *err)
+{
+    const char *at = data;
+    (void)user;
+    while (len > 0 && backup.fd >= 0) {
+        ssize_t written = interrupt_pending() ? -1 : write(backup.fd, at, len);
+        if (interrupt_pending())
+            return error_set(err, STORE_ESTOPPED, "stopped");
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return error_set_errno(err, errno, "cannot write the backup");
+        at += written;
+        len -= (size_t)written;
+    }
+    progress_step(&backup.progress);
+    return 0;
+}
+
+static int work(struct context *ctx)
+{
+    struct store_backup_report report;
+    interrupt_catch();
+    int status = open_for_reading(ctx, false);
+    if (status)
+        return status;
+    store_view_close(ctx->view);
+    ctx->view = NULL;
+    progress_begin(&backup.progress, ctx, "blocks written", 0);
+    int rc = store_backup(ctx->store, WAIT_MS, write_all, NULL, &report, &ctx->err);
+    progress_end(&backup.progress);
+    if (rc == 0 && backup.path && backup.fd >= 0 && fsync(backup.fd) != 0)
+        rc = error_set_errno(&ctx->err, errno, "cannot write the backup");
+    if (rc == 0) {
+        const char *file = backup.path ? backup.path : "-";
+        archive_report_print(ctx, &report, backup.fd < 0 ? "checked" : "written", file,
+                             !backup.path);
+    } else if (!interrupt_pending()) {
+        status = context_fail(ctx);
+    }
+    open_close(ctx);
+    interrupt_die();
+    return status;
+}
+
+// A name in a folder says when it was taken.
+static char *file_name(const char *target)
+{
+    struct stat st;
+    struct text path = {0};
+    text_adds(&path, target);
+    if (stat(target, &st) == 0 && S_ISDIR(st.st_mode)) {
+        char name[64];
+        struct tm tm;
+        time_t now = (time_t)context_now_s();
+        gmtime_r(&now, &tm);
+        strftime(name, sizeof(name), "mosquitto-lmdb-%Y%m%dT%H%M%SZ.backup", &tm);
+        text_addf(&path, "%s%s", path.data[path.len - 1] == '/' ? "" : "/", name);
+    }
+    return path.data;
+}
+
+static int output_open(const struct context *ctx, const char *target)
+{
+    if (context_given(ctx, OPT_DRY_RUN)) {
+        backup.fd = -1;
+        backup.path = file_name(target);
+        return STATUS_DONE;
+    }
+    if (strcmp(target, "-") == 0) {
+        backup.fd = STDOUT_FILENO;
+        return isatty(STDOUT_FILENO)
+                   ? context_refuse(STATUS_USAGE, "a backup is not for a terminal; send it to a "
+                                                  "file or a program")
+                   : STATUS_DONE;
+    }
+    backup.path = file_name(target);
+    if (access(backup.path, F_OK) == 0)
+        return context_refuse(STATUS_ERROR, "%s exists; it was not changed", backup.path);
+    text_addf(&backup.part, "%s.part", backup.path);
+    backup.fd = open(backup.part.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (backup.fd < 0)
+        return context_refuse(STATUS_ERROR, "cannot make %s: %s", backup.part.data,
+                              strerror(errno));
+    return STATUS_DONE;
+}
+
+// The file takes its name when all of it is there. Without, it goes.
+static int output_close(int status)
+{
+    if (!backup.part.data)
+        return status;
+    close(backup.fd);
+    if (status == STATUS_DONE && rename(backup.part.data, backup.path) != 0)
+        status =
+            context_refuse(STATUS_ERROR, "cannot rename %s: %s", backup.part.data, strerror(errno));
+    if (status)
+        (void)unlink(backup.part.data);
+    return status;
+}
+
+int cmd_backup(struct context *ctx)
+{
+    // Opened before the child becomes the store's owner, who may not write there.
+    int status = output_open(ctx, ctx->args->positional[0]);
+    int signal_number = 0;
+    if (status == STATUS_DONE) {
+        status = child_probe_all(ctx, work, &signal_number);
+        status = output_close(status);
+        status = child_conclude(ctx, status, signal_number);
+    }
+    free(backup.path);
+    text_release(&backup.part);
+    return status;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Ctrl-C and SIGTERM for work that must tidy up before it ends.
+#ifndef TOOLS_INTERRUPT_H
+#define TOOLS_INTERRUPT_H
+
+#include <stdbool.h>
+
+// From here on the two signals only set a mark; calls that wait return early with EINTR.
+void interrupt_catch(void);
+bool interrupt_pending(void);
+
+// Ends the process by the signal that came, if one did: after tidying up.
+void interrupt_die(void);
+
+#endif
