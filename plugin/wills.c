@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "wills.h"
+
+#include "clock.h"
+#include "plugin.h"
+#include "restore.h"
+#include "text.h"
+
+struct wills {
+    struct plugin *plugin;
+    struct store_view *lookup;
+    struct store_error *err;
+    uint64_t count;
+    struct text client_id;
+    struct text topic; // and the filter of a subscription
+};
+
+uint32_t wills_delay_left(const struct session *session)
+{
+    if (session->connected || !session->will_delay_time)
+        return session->will_delay_interval;
+    int64_t left = session->will_delay_time - clock_seconds();
+    if (left <= 0)
+        return 0;
+    return left < session->will_delay_interval ? (uint32_t)left : session->will_delay_interval;
+}
+
+void wills_session_offline(struct plugin *plugin, const struct session *session)
+{
+    int64_t now_ms = clock_ms();
+    bool never = session->session_expiry_interval == SESSION_EXPIRY_NEVER;
+    struct event event = {
+        .type = RECORD_SESSION_OFFLINE,
+        .connection = {.client_id = session->client_id,
+                       .time_ms = now_ms,
+                       .session_expiry_time =
+                           never ? 0 : now_ms / 1000 + session->session_expiry_interval}};
+    append_event(plugin, &event);
+}
+
+static void will_forget(struct plugin *plugin, struct span client_id)
+{
+    struct event event = {.type = RECORD_WILL_DELETE, .will.client_id = client_id};
+    append_event(plugin, &event);
+}
+
+static int will_set(struct wills *wills, const struct will *will)
+{
+    const char *topic = text_set(&wills->topic, will->topic);
+    mosquitto_property *properties = NULL;
+    int rc = properties_decode(will->properties, &properties, wills->err);
+    if (rc)
+        return error_prefix(wills->err, "will of %.200s", wills->client_id.data);
+    rc = topic ? mosquitto_client_will_set(wills->client_id.data, topic, (int)will->payload.len,
+                                           will->payload.len ? will->payload.data : NULL, will->qos,
+                                           will->retain, properties)
+               : MOSQ_ERR_NOMEM;
+    if (rc) {
+        mosquitto_property_free_all(&properties);
+        return restore_failed(wills->err, rc, "will of %.200s to %.200s", wills->client_id.data,
+                              topic ? topic : "");
+    }
+    return 0;
+}
+
+static int on_subscription(void *user, const struct subscription *subscription)
+{
+    struct wills *wills = user;
+    struct mosquitto_subscription sub = {
+        .clientid = wills->client_id.data,
+        .topic_filter = (char *)(uintptr_t)text_set(&wills->topic, subscription->topic_filter),
+        .identifier = subscription->identifier,
+        .options = subscription->options,
+    };
+    int rc = sub.topic_filter ? mosquitto_subscription_add(&sub) : MOSQ_ERR_NOMEM;
+    if (rc && rc != MOSQ_ERR_SUB_EXISTS)
+        return restore_failed(wills->err, rc, "subscription of %.200s to %.200s", sub.clientid,
+                              sub.topic_filter ? sub.topic_filter : "");
+    return 0;
+}
+
+static int will_of_session(struct wills *wills, const struct will *will,
+                           const struct session *session)
+{
+    struct plugin *plugin = wills->plugin;
+    bool delayed = wills_delay_left(session) > 0;
+    int rc = will_set(wills, will);
+    if (rc)
+        return rc;
+    // A delayed will is stored anew while the client is disconnected, so what ends the old one must
+    // come before. Any other must not end before its message is stored.
+    if (delayed && session->connected)
+        wills_session_offline(plugin, session);
+    mosquitto_kick_client_by_clientid(wills->client_id.data, true);
+    if (!delayed && session->connected)
+        wills_session_offline(plugin, session);
+    else if (!delayed)
+        will_forget(plugin, will->client_id);
+    // Disconnecting made the broker drop the subscriptions that the ACL denies at this moment,
+    // without a word. It checks each message anyway, so they stay what they were.
+    return store_each_subscription(wills->lookup, will->client_id, on_subscription, wills,
+                                   wills->err);
+}
+
+static int will_without_session(struct wills *wills, const struct will *will)
+{
+    struct mosquitto_client client = {
+        .clientid = text_for_broker(will->client_id),
+        .username = text_for_broker(will->username),
+        .session_expiry_interval = SESSION_EXPIRY_NEVER, // or disconnecting ends it before the will
+        .listener_port = will->listener_port,
+        .max_qos = 2,
+        .retain_available = true,
+    };
+    bool complete = client.username || !will->username.data;
+    int rc = mosquitto_persist_client_add(&client);
+    if (!complete)
+        rc = MOSQ_ERR_NOMEM;
+    if (rc)
+        return restore_failed(wills->err, rc, "will of %.200s", wills->client_id.data);
+    rc = will_set(wills, will);
+    if (rc)
+        return rc;
+    mosquitto_kick_client_by_clientid(wills->client_id.data, true);
+    mosquitto_persist_client_delete(wills->client_id.data);
+    will_forget(wills->plugin, will->client_id);
+    return 0;
+}
+
+static int on_will(void *user, const struct will *will)
+{
+    struct wills *wills = user;
+    struct session session;
+    if (!text_set(&wills->client_id, will->client_id))
+        return error_set(wills->err, STORE_ENOMEM, "out of memory");
+    wills->count++;
+    int rc = store_get_session(wills->lookup, will->client_id, &session, wills->err);
+    if (rc == STORE_ENOTFOUND)
+        return will_without_session(wills, will);
+    return rc ? rc : will_of_session(wills, will, &session);
+}
+
+int wills_publish(struct plugin *plugin, struct store_view *walk, struct store_view *lookup,
+                  uint64_t *ret_count, struct store_error *err)
+{
+    struct wills wills = {.plugin = plugin, .lookup = lookup, .err = err};
+    int rc = store_each_will(walk, on_will, &wills, err);
+    text_release(&wills.client_id);
+    text_release(&wills.topic);
+    *ret_count = wills.count;
+    return rc;
+}
