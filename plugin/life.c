@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "life.h"
+
+#include "clock.h"
+#include "guard.h"
+#include "log.h"
+#include "plugin.h"
+#include "restore.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// ---- open ----------------------------------------------------------------------------------
+
+struct opening {
+    struct plugin *plugin;
+    struct store_error *err;
+};
+
+static int open_guarded(void *user)
+{
+    struct opening *opening = user;
+    struct store_options options = {
+        .access = STORE_READ_WRITE, .create = true, .holder = "mosquitto", .notice = log_notice};
+    options_for_store(&opening->plugin->options, &options);
+    return store_open(&opening->plugin->store, &options, opening->err);
+}
+
+static void open_say(const struct plugin *plugin)
+{
+    const struct store_recovery *recovery = store_recovery(plugin->store);
+    struct store_stats stats;
+    struct store_error err = {0};
+    log_line(LOG_LEVEL_INFO, "version %s, format %d, %s", PROJECT_VERSION, STORE_FORMAT_VERSION,
+             store_library_versions());
+    if (store_stats(plugin->store, &stats, &err) == 0)
+        log_line(LOG_LEVEL_INFO, "store %s in %s, life %" PRIu64, stats.store_id,
+                 plugin->options.path, stats.life);
+    if (recovery->created)
+        log_line(LOG_LEVEL_NOTICE, "a new store was made in %s", plugin->options.path);
+    else if (!recovery->clean)
+        log_line(LOG_LEVEL_NOTICE,
+                 "the broker had not been stopped cleanly: %" PRIu64
+                 " events were recovered from the journal",
+                 recovery->records);
+}
+
+int life_open(struct plugin *plugin, struct store_error *err)
+{
+    struct opening opening = {plugin, err};
+    int rc = guard_call(plugin->options.path, open_guarded, &opening);
+    log_drain();
+    if (rc == 0)
+        open_say(plugin);
+    return rc;
+}
+
+// ---- restore -------------------------------------------------------------------------------
+
+struct restoring {
+    struct plugin *plugin;
+    struct restore_counts counts;
+    struct store_error err;
+};
+
+static int restore_guarded(void *user)
+{
+    struct restoring *restoring = user;
+    return restore_run(restoring->plugin, &restoring->counts, &restoring->err);
+}
+
+static void restore_say(const struct restore_counts *counts, int64_t ms)
+{
+    log_line(LOG_LEVEL_INFO,
+             "restored %" PRIu64 " sessions (%" PRIu64 " had been connected), %" PRIu64
+             " subscriptions, %" PRIu64 " messages, %" PRIu64 " queued, %" PRIu64
+             " retained, %" PRIu64 " wills due, in %" PRId64 " ms",
+             counts->sessions, counts->sessions_connected, counts->subscriptions, counts->messages,
+             counts->queued, counts->retained, counts->wills, ms);
+    if (counts->queued_waiting)
+        log_line(LOG_LEVEL_NOTICE,
+                 "%" PRIu64 " of the queued messages have no room in the broker's queues "
+                 "(max_queued_messages) until their clients connect; they are kept",
+                 counts->queued_waiting);
+    if (counts->queued_qos0_dropped)
+        log_line(LOG_LEVEL_NOTICE,
+                 "%" PRIu64 " queued messages of QoS 0 were dropped: the broker has no room for "
+                 "them, or queue_qos0_messages is off",
+                 counts->queued_qos0_dropped);
+}
+
+int life_restore(int event, void *event_data, void *userdata)
+{
+    struct plugin *plugin = userdata;
+    struct restoring restoring = {.plugin = plugin};
+    int64_t begin_ms = clock_ms();
+    (void)event;
+    (void)event_data;
+    plugin->restoring = true;
+    int rc = guard_call(plugin->options.path, restore_guarded, &restoring);
+    plugin->restoring = false;
+    log_drain();
+    if (rc) {
+        log_line(LOG_LEVEL_ERROR, "restore: %s; the broker does not start with less",
+                 restoring.err.sentence);
+        store_close(plugin->store, false, NULL);
+        exit(EXIT_FAILURE);
+    }
+    plugin->restored = true;
+    restore_say(&restoring.counts, clock_ms() - begin_ms);
+    return MOSQ_ERR_SUCCESS;
+}
+
+// ---- each pass of the loop -----------------------------------------------------------------
+
+int life_tick(int event, void *event_data, void *userdata)
+{
+    struct plugin *plugin = userdata;
+    (void)event;
+    (void)event_data;
+    if (!plugin->restored) {
+        log_line(LOG_LEVEL_ERROR, "the broker has asked for no restore, so it stores nothing: with "
+                                  "per_listener_settings the plugin must be loaded with "
+                                  "global_plugin; the broker ends");
+        plugin_die();
+    }
+    log_drain();
+    append_tick(plugin);
+    admission_tick(plugin);
+    pubrel_tick(plugin);
+    backlog_tick(plugin);
+    plugin->wake_ms = store_tick(plugin->store);
+    return MOSQ_ERR_SUCCESS;
+}
+
+// A callback that asks for a time is not called before it, and what it asked for is forgotten on
+// every pass without it: a broker that is woken in between may then sleep on. It works when the
+// broker takes the two times as they are: minus two seconds lets it be called on each pass, and the
+// sum of both is how long it sleeps. Where `long` is too narrow for that nothing is asked for; the
+// mark that the store would write then waits for the next pass, and no promise rests on it.
+int life_wake(int event, void *event_data, void *userdata)
+{
+    const struct plugin *plugin = userdata;
+    struct mosquitto_evt_tick *tick = event_data;
+    (void)event;
+    if (plugin->wake_ms && LONG_MAX > INT32_MAX) {
+        tick->next_s = -2;
+        tick->next_ms = 2000 + (long)plugin->wake_ms;
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
+// ---- reload --------------------------------------------------------------------------------
+
+struct reloading {
+    unsigned changed;
+    unsigned fixed;
+};
+
+static void on_change(void *user, const char *key, const char *from, const char *to,
+                      bool changeable)
+{
+    struct reloading *reloading = user;
+    if (changeable) {
+        reloading->changed++;
+        log_line(LOG_LEVEL_NOTICE, "plugin_opt_%s is now %s, was %s", key, to, from);
+    } else {
+        reloading->fixed++;
+        log_line(LOG_LEVEL_WARNING,
+                 "plugin_opt_%s cannot change while the broker runs: it stays %s until a restart",
+                 key, from);
+    }
+}
+
+// A reload that fails would end the broker: the callback says what is wrong and returns success.
+int life_reload(int event, void *event_data, void *userdata)
+{
+    const struct mosquitto_evt_reload *reload = event_data;
+    struct plugin *plugin = userdata;
+    struct options options = plugin->configured;
+    struct store_error err = {0};
+    struct reloading reloading = {0};
+    int rc = 0;
+    (void)event;
+
+    // Mosquitto 2.1 hands over no options here, and does not read them again.
+    if (reload->option_count > 0) {
+        options_init(&options);
+        for (int i = 0; rc == 0 && i < reload->option_count; i++)
+            rc = options_set(&options, "reload", reload->options[i].key, reload->options[i].value,
+                             &err);
+    } else if (!options.options_file[0]) {
+        log_line(LOG_LEVEL_INFO, "a reload changes nothing: the broker hands over no options, and "
+                                 "plugin_opt_options_file is not set");
+        return MOSQ_ERR_SUCCESS;
+    }
+    if (rc == 0 && options.options_file[0])
+        rc = options_read_file(&options, options.options_file, &err);
+    if (rc == 0)
+        rc = options_check(&options, &err);
+    if (rc) {
+        log_line(LOG_LEVEL_ERROR, "the options stay as they are: %s", err.sentence);
+        return MOSQ_ERR_SUCCESS;
+    }
+    if (!options.path[0])
+        memcpy(options.path, plugin->options.path, sizeof(options.path));
+    options_compare(&plugin->options, &options, on_change, &reloading);
+    if (!reloading.changed && !reloading.fixed)
+        log_line(LOG_LEVEL_INFO, "the options were read again; none has changed");
+    options_take_changeable(&plugin->options, &options);
+    if (reloading.changed) {
+        struct store_options store_options = {0};
+        options_for_store(&plugin->options, &store_options);
+        store_reconfigure(plugin->store, &store_options);
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
+// ---- close ---------------------------------------------------------------------------------
+
+// A clean stop tells the store that no will is owed. The broker sends them all before it stops; but
+// if it ends before the restore, they are still in the store, and must stay there.
+void life_close(struct plugin *plugin)
+{
+    struct store_error err = {0};
+    int rc = store_close(plugin->store, plugin->restored, &err);
+    plugin->store = NULL;
+    log_drain();
+    if (rc)
+        log_line(LOG_LEVEL_ERROR, "the store was not closed cleanly: %s", err.sentence);
+}
