@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "admission.h"
+
+#include "log.h"
+#include "plugin.h"
+
+// Closes a connection without an acknowledgement, and stands in the broker's log.
+#define REFUSE_BY_CLOSING MOSQ_ERR_SERVER_BUSY
+
+// How the client is refused. Quota exceeded becomes reason code 0x97 in the PUBACK or PUBREC;
+// without MQTT 5 that would be a plain acknowledgement, so the connection is closed and the client
+// sends it again. At QoS 0 there is no acknowledgement: the message is dropped. A bridge's context
+// has no listener: the broker at its other end would take 0x97 for the message's end, and must keep
+// it.
+static int refusal_of(const struct mosquitto_evt_message *publish)
+{
+    if (publish->qos == 0)
+        return MOSQ_ERR_QUOTA_EXCEEDED;
+    if (mosquitto_client_protocol_version(publish->client) == 5 &&
+        mosquitto_client_port(publish->client) != 0)
+        return MOSQ_ERR_QUOTA_EXCEEDED;
+    return REFUSE_BY_CLOSING;
+}
+
+int admission_message_in(int event, void *event_data, void *userdata)
+{
+    const struct mosquitto_evt_message *publish = event_data;
+    struct plugin *plugin = userdata;
+    struct store_error err = {0};
+    (void)event;
+
+    if (publish->qos == 0 && !publish->retain)
+        return MOSQ_ERR_SUCCESS;
+    append_publish_begins(plugin, publish);
+    uint64_t bytes = publish->payloadlen + strlen(publish->topic);
+    if (publish->properties)
+        bytes += mosquitto_property_get_remaining_length(publish->properties);
+    if (store_admit(plugin->store, bytes, &err) == 0)
+        return MOSQ_ERR_SUCCESS;
+
+    if (!plugin->admission.closed)
+        log_line(LOG_LEVEL_WARNING, "publishers are refused: %s", err.sentence);
+    plugin->admission.closed = true;
+    return refusal_of(publish);
+}
+
+// Whether the client may have a session that outlives its connection; the broker does not tell for
+// MQTT 5.
+static bool may_be_stored(const struct mosquitto *client)
+{
+    return !mosquitto_client_clean_session(client) ||
+           mosquitto_client_protocol_version(client) == 5;
+}
+
+static int admit_subscriber(struct plugin *plugin, const struct mosquitto *client)
+{
+    struct store_error err = {0};
+    if (store_admit(plugin->store, 0, &err) == STORE_EPOISONED && may_be_stored(client))
+        return REFUSE_BY_CLOSING;
+    return MOSQ_ERR_SUCCESS;
+}
+
+int admission_subscribe(int event, void *event_data, void *userdata)
+{
+    const struct mosquitto_evt_subscribe *subscribe = event_data;
+    (void)event;
+    return admit_subscriber(userdata, subscribe->client);
+}
+
+int admission_unsubscribe(int event, void *event_data, void *userdata)
+{
+    const struct mosquitto_evt_unsubscribe *unsubscribe = event_data;
+    (void)event;
+    append_unsubscribe_begins(userdata, unsubscribe->client);
+    return admit_subscriber(userdata, unsubscribe->client);
+}
+
+void admission_tick(struct plugin *plugin)
+{
+    struct store_error err = {0};
+    bool stop = plugin->options.on_failure == ON_FAILURE_STOP;
+    if (!plugin->admission.closed && !stop)
+        return;
+    int rc = store_admit(plugin->store, 0, &err);
+    if (stop && rc == STORE_EPOISONED) {
+        log_line(LOG_LEVEL_ERROR, "the broker ends, as plugin_opt_on_failure stop wants: %s",
+                 err.sentence);
+        plugin_die();
+    }
+    if (plugin->admission.closed && rc == 0) {
+        plugin->admission.closed = false;
+        log_line(LOG_LEVEL_NOTICE, "publishers are taken again");
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+#include "append.h"
+
+#include "log.h"
+#include "plugin.h"
+#include "store/record.h"
+
+#include <stdlib.h>
+
+enum remedy {
+    REMEDY_NONE,            // nobody is told of the event
+    REMEDY_CLOSE_CLIENT,    // the client that the event names would be
+    REMEDY_CLOSE_PUBLISHER, // the publisher of the message would be
+    REMEDY_DROP_SESSION,    // the client was told of a session that will not be there
+    REMEDY_STOP,            // somebody would be, and we cannot know or reach whom
+};
+
+// Closing a connection makes the broker hold the client's subscriptions against its ACLs and free
+// those that are denied, while it may be walking that very list to deliver the message. It does not
+// do so for sessions that end with their connection, and has nothing to free without subscriptions.
+static bool publisher_can_be_closed(const struct mosquitto *client)
+{
+    return mosquitto_client_sub_count(client) == 0 ||
+           (mosquitto_client_clean_session(client) &&
+            mosquitto_client_protocol_version(client) < 5);
+}
+
+static enum remedy remedy_for_message(const struct append *append, uint64_t store_id)
+{
+    const struct append_message *message = &append->message;
+    if (message->store_id != store_id)
+        return REMEDY_STOP; // e.g. a PUBREL hands on what was published long ago
+    if (message->closed || message->unpromised)
+        return REMEDY_NONE;
+    if (!message->from_publisher || !append->publisher)
+        return REMEDY_STOP;
+    return publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER : REMEDY_STOP;
+}
+
+static enum remedy remedy_for(const struct append *append, const struct event *event)
+{
+    switch (event->type) {
+    case RECORD_SESSION_ADD:
+        return REMEDY_DROP_SESSION;
+    case RECORD_SUBSCRIPTION_ADD:
+        return REMEDY_CLOSE_CLIENT;
+    case RECORD_SUBSCRIPTION_DELETE:
+        // Others come when a session ends, while its subscriptions are being freed.
+        return append->unsubscriber ? REMEDY_CLOSE_CLIENT : REMEDY_NONE;
+    case RECORD_QUEUE_ADD:
+        if (event->queued.qos == 0)
+            return REMEDY_NONE;
+        if (event->queued.direction == QUEUE_IN)
+            return REMEDY_CLOSE_CLIENT;
+        return remedy_for_message(append, event->queued.store_id);
+    case RECORD_RETAINED_SET:
+        return remedy_for_message(append, event->retained.store_id);
+    case RECORD_RETAINED_DELETE:
+        // Without a publisher it has expired.
+        if (!append->publisher || !append->clears)
+            return REMEDY_NONE;
+        return publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER : REMEDY_STOP;
+    case RECORD_QUEUE_DELETE:
+    case RECORD_QUEUE_UPDATE:
+        // A PUBCOMP or a PUBREL would go to the client whose queue it is.
+        return record_promised(event) ? REMEDY_CLOSE_CLIENT : REMEDY_NONE;
+    default:
+        // A session that is not deleted comes back after a restart, and is deleted then.
+        return REMEDY_NONE;
+    }
+}
+
+static const char *client_of(const struct event *event)
+{
+    switch (event->type) {
+    case RECORD_SUBSCRIPTION_ADD:
+    case RECORD_SUBSCRIPTION_DELETE:
+        return event->subscription.client_id.data;
+    default:
+        return event->queued.client_id.data;
+    }
+}
+
+// Its will goes out, as for any connection that breaks; the will's own events must not hide what is
+// known of the message at hand.
+static void connection_close(struct append *append, const char *client_id)
+{
+    struct append_message message = append->message;
+    mosquitto_kick_client_by_clientid(client_id, true);
+    append->message = message;
+    append->message.closed = true;
+}
+
+static void session_refuse(struct append *append, const struct event *event)
+{
+    char **refused = realloc(append->refused, (append->refused_count + 1) * sizeof(*refused));
+    char *client_id = strdup(event->session.client_id.data);
+    if (refused)
+        append->refused = refused;
+    if (!refused || !client_id) {
+        log_line(LOG_LEVEL_ERROR, "out of memory; the broker ends");
+        plugin_die();
+    }
+    append->refused[append->refused_count++] = client_id;
+}
+
+static void failure_say(struct append *append, const struct event *event, const char *sentence)
+{
+    if (append->said)
+        return;
+    append->said = true;
+    log_line(LOG_LEVEL_ERROR, "%s cannot be stored: %s; what cannot be stored is not acknowledged",
+             record_type_name(event->type), sentence);
+}
+
+static void failure_handle(struct plugin *plugin, const struct event *event,
+                           const struct store_error *err)
+{
+    struct append *append = &plugin->append;
+    enum remedy remedy = remedy_for(append, event);
+    bool passes = err->code == STORE_EFULL || err->code == STORE_ENOSPC;
+
+    failure_say(append, event, err->sentence);
+    if (plugin->options.on_failure == ON_FAILURE_STOP && remedy != REMEDY_NONE && !passes)
+        remedy = REMEDY_STOP;
+    switch (remedy) {
+    case REMEDY_NONE:
+        break;
+    case REMEDY_CLOSE_CLIENT:
+        connection_close(append, client_of(event));
+        break;
+    case REMEDY_CLOSE_PUBLISHER:
+        connection_close(append, mosquitto_client_id(append->publisher));
+        break;
+    case REMEDY_DROP_SESSION:
+        session_refuse(append, event);
+        break;
+    case REMEDY_STOP:
+        log_line(LOG_LEVEL_ERROR, "the broker ends, so that %s is not acknowledged: %s",
+                 record_type_name(event->type), err->sentence);
+        plugin_die();
+    }
+}
+
+// What names a message that the store did not take must not be stored either.
+static bool message_is_missing(const struct append_message *message, const struct event *event)
+{
+    if (!message->failed)
+        return false;
+    if (event->type == RECORD_QUEUE_ADD)
+        return event->queued.store_id == message->store_id;
+    return event->type == RECORD_RETAINED_SET && event->retained.store_id == message->store_id;
+}
+
+// `rc` and `err` say what is wrong with the event already, if anything is.
+static void append_checked(struct plugin *plugin, const struct event *event, int rc,
+                           struct store_error *err)
+{
+    struct append *append = &plugin->append;
+    if (event->type == RECORD_MESSAGE_ADD) {
+        append->message = (struct append_message){
+            .store_id = event->message.store_id,
+            .from_publisher = append->publisher && event->message.topic.data == append->topic,
+            .unpromised = event->message.source_mid == 0,
+        };
+    }
+    if (rc == 0 && message_is_missing(&append->message, event))
+        rc = error_set(err, STORE_ENOSPC, "the message that it names could not be stored");
+    if (rc == 0)
+        rc = store_append(plugin->store, event, err);
+    if (rc == 0) {
+        append->said = false;
+    } else {
+        if (event->type == RECORD_MESSAGE_ADD)
+            append->message.failed = true;
+        failure_handle(plugin, event, err);
+    }
+    if (event->type == RECORD_SUBSCRIPTION_DELETE)
+        append->unsubscriber = NULL;
+}
+
+void append_event(struct plugin *plugin, const struct event *event)
+{
+    struct store_error err = {0};
+    append_checked(plugin, event, 0, &err);
+}
+
+void append_with_properties(struct plugin *plugin, struct event *event,
+                            const mosquitto_property *properties)
+{
+    struct store_error err = {0};
+    bool is_will = event->type == RECORD_WILL_SET;
+    int rc =
+        properties_encode(&plugin->properties, properties,
+                          is_will ? &event->will.properties : &event->message.properties, &err);
+    append_checked(plugin, event, rc, &err);
+}
+
+void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_message *publish)
+{
+    plugin->append.publisher = publish->client;
+    plugin->append.topic = publish->topic;
+    plugin->append.clears = publish->retain && publish->payloadlen == 0;
+}
+
+void append_unsubscribe_begins(struct plugin *plugin, const struct mosquitto *client)
+{
+    plugin->append.unsubscriber = client;
+}
+
+void append_tick(struct plugin *plugin)
+{
+    struct append *append = &plugin->append;
+    append->publisher = NULL;
+    append->topic = NULL;
+    append->unsubscriber = NULL;
+    for (size_t i = 0; i < append->refused_count; i++) {
+        // The client finds no session when it comes back, which is the truth.
+        mosquitto_persist_client_delete(append->refused[i]);
+        free(append->refused[i]);
+    }
+    append->refused_count = 0;
+}
+
+void append_release(struct append *append)
+{
+    for (size_t i = 0; i < append->refused_count; i++)
+        free(append->refused[i]);
+    free(append->refused);
+    *append = (struct append){0};
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// An event goes to the store, and what is done if the store cannot take it.
+//
+// The rule is that nothing is acknowledged that is not stored. A callback cannot hold an
+// acknowledgement back, but closing the connection that it would go to does: the broker then finds
+// no socket to write it to. append.c says event by event whose connection that is, and when no
+// connection can be named the broker is ended. What is not acknowledged to anybody is let go.
+#ifndef PLUGIN_APPEND_H
+#define PLUGIN_APPEND_H
+
+#include "broker.h"
+#include "store/event.h"
+
+struct plugin;
+
+// The base message that was stored last: the queue entries and the retained message that come right
+// behind it belong to it.
+struct append_message {
+    uint64_t store_id;
+    bool from_publisher; // it is the PUBLISH that is being handled
+    bool unpromised;     // it came from no client's PUBLISH with a packet id: a will, the broker
+    bool failed;         // the store did not take it
+    bool closed;         // its publisher's connection has been closed
+};
+
+// Zero-initialise it.
+struct append {
+    bool said; // that the store fails, until it takes something again
+    // The PUBLISH that is being handled. Only good within one pass of the broker's loop.
+    const struct mosquitto *publisher;
+    const char *topic;
+    bool clears; // it clears a retained message
+    struct append_message message;
+    const struct mosquitto *unsubscriber; // whose UNSUBSCRIBE is being handled
+    char **refused;                       // ids of sessions that could not be stored
+    size_t refused_count;
+};
+
+// Stores the event. The strings in it must be zero-terminated, as the broker's are.
+void append_event(struct plugin *plugin, const struct event *event);
+
+// The same for a message or a will, whose properties come as the broker's list.
+void append_with_properties(struct plugin *plugin, struct event *event,
+                            const mosquitto_property *properties);
+
+// Before a PUBLISH of a client is handled, and before its UNSUBSCRIBE is.
+void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_message *publish);
+void append_unsubscribe_begins(struct plugin *plugin, const struct mosquitto *client);
+
+// At the begin of each pass of the broker's loop.
+void append_tick(struct plugin *plugin);
+
+void append_release(struct append *append);
+
+#endif
