@@ -39,7 +39,6 @@ struct fold_client {
     uint32_t incarnation; // how many SESSION_DELETEs; entries of earlier incarnations are gone
     uint32_t session;     // index into sessions, FOLD_NONE
     uint32_t will;        // index into wills, FOLD_NONE
-    uint32_t queue_live;  // entries of this incarnation that are not FOLD_FREE
     uint8_t existence;
     uint8_t changes;
     uint8_t will_change;

@@ -122,7 +122,7 @@ static struct fold_queued *queued_make(struct fold *fold, uint32_t client,
                                        const struct queued *queued, uint32_t hash)
 {
     struct fold_array *queue = &fold->queue;
-    struct fold_client *owner = &CLIENTS(fold)[client];
+    const struct fold_client *owner = &CLIENTS(fold)[client];
     uint32_t index = queue->free_list;
     if (!hash_reserve(&fold->queue_hash))
         return NULL;
@@ -140,7 +140,6 @@ static struct fold_queued *queued_make(struct fold *fold, uint32_t client,
                                   .incarnation = owner->incarnation,
                                   .direction = queued->direction,
                                   .conditional = owner->existence == FOLD_AS_BEFORE};
-    owner->queue_live++;
     fold->live++;
     return entry;
 }
@@ -149,7 +148,6 @@ static void queued_drop(struct fold *fold, struct fold_queued *entry, uint32_t h
 {
     uint32_t index = (uint32_t)(entry - QUEUE(fold));
     hash_remove(&fold->queue_hash, hash, index + 1);
-    CLIENTS(fold)[entry->client].queue_live--;
     entry->outcome = FOLD_FREE;
     entry->client = fold->queue.free_list;
     fold->queue.free_list = index;

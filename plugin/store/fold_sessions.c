@@ -58,8 +58,6 @@ void fold_session_delete(struct fold *fold, struct fold_client *client)
     client->changes = 0;
     client->purge = true;
     client->incarnation++;
-    fold->live -= client->queue_live;
-    client->queue_live = 0;
     fold_will_end(fold, client);
 }
 
