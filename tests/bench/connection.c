@@ -212,6 +212,13 @@ static void connection_serve(struct connection *connection, uint32_t happened)
     connection_flush(connection);
 }
 
+void connection_acknowledge(const struct connection *connection)
+{
+    int one = 1;
+    if (connection->fd >= 0)
+        (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+}
+
 static int wait_ms(const struct loop *loop, uint64_t deadline_ns)
 {
     uint64_t until = loop->tick_at_ns < deadline_ns ? loop->tick_at_ns : deadline_ns;

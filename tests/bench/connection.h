@@ -78,6 +78,11 @@ void connection_flush(struct connection *connection);
 // Bytes that still wait to be sent.
 size_t connection_backlog(const struct connection *connection);
 
+// Asks the kernel to acknowledge at once what it received so far. A broker that leaves Nagle's
+// algorithm on holds small packets back for a delayed TCP acknowledgement, 40 ms, when the client
+// has nothing more to say.
+void connection_acknowledge(const struct connection *connection);
+
 // Queues the packet; the loop sends it at the end of the batch, else connection_flush.
 void connection_send_connect(struct connection *connection, const char *client_id, bool clean);
 void connection_send_subscribe(struct connection *connection, uint16_t packet_id,

@@ -190,7 +190,10 @@ static void on_idle(void *user, struct connection *connection)
     struct publisher *publisher = user;
     (void)connection;
     publisher_fill(publisher);
-    if (publisher->started && publisher->finished >= publisher->limit)
+    if (!publisher->started || publisher->next_seq < publisher->limit)
+        return;
+    connection_acknowledge(&publisher->connection);
+    if (publisher->finished >= publisher->limit)
         publisher->run->loop.stop = true;
 }
 
