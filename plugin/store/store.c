@@ -135,18 +135,21 @@ static int store_recover(struct store *store, struct replay_result *ret_replay,
     return rc;
 }
 
-// Leaves the segments from `first` to `last`.
+// Leaves the segments from `first` to `last`. Those behind go one by one, the highest first: a
+// crash in between must not leave a gap, which would look like a segment that was lost.
 static int segments_remove_outside(struct store *store, uint64_t first, uint64_t last,
                                    struct store_error *err)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;
     int rc = segment_list(store->dir, &numbers, &count, err);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
+    for (size_t i = count; rc == 0 && i-- > 0;) {
         char name[SEGMENT_NAME_BYTES];
         segment_name(numbers[i], name);
         if (numbers[i] < first || numbers[i] > last)
             rc = os_dir_remove(store->dir, name, err);
+        if (rc == 0 && numbers[i] > last)
+            rc = os_dir_sync(store->dir, err);
     }
     free(numbers);
     return rc;
