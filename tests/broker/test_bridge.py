@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Bridges with cleansession false are persistent clients too (trap 14), on both of their ends."""
+import re
+
+import pytest
+
+from helpers import expect_received, numbers, offline_session, publish_numbers
+
+
+class Bridge:
+    """`near` has the bridge in its configuration and connects to `far`."""
+
+    def __init__(self, new_broker, near_persists=True, far_persists=True, topic="# both 2"):
+        self.far = new_broker(persist=far_persists)
+        self.near = new_broker(persist=near_persists, conf=[
+            "connection far", f"address 127.0.0.1:{self.far.port}", f"topic {topic}",
+            "cleansession false", "remote_clientid bridge-far", "local_clientid bridge-near",
+            "restart_timeout 1 1", "notifications false"])
+
+    def start(self):
+        self.far.start()
+        self.near.start()
+        self.wait_connected()
+
+    def wait_connected(self):
+        """The near end has subscribed at the far end when it has got its SUBACK."""
+        self.far.wait_log("New (bridge|client) connected from .* as bridge-far")
+
+
+@pytest.fixture
+def bridge(new_broker):
+    made = Bridge(new_broker)
+    made.start()
+    return made
+
+
+def wait_passing(source, sink, topic="warm/up"):
+    """The bridge's subscriptions are in place when something has come through."""
+    sink.subscribe(topic, qos=1)
+    for _ in range(200):
+        source.publish(topic, "x", 1)
+        try:
+            sink.next(timeout=0.1)
+            break
+        except TimeoutError:
+            continue
+    else:
+        raise AssertionError("the bridge lets nothing through")
+    sink.unsubscribe(topic)
+    sink.disconnect()
+
+
+def test_what_is_queued_for_the_far_end_survives_a_restart_of_the_near_one(bridge, client,
+                                                                           publisher, how):
+    session = offline_session(bridge.far, client, topic="out/#", qos=2)
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
+    bridge.far.stop()
+    publish_numbers(publisher(bridge.near), 1, 20, qos=2, topic="out/1")
+    bridge.near.restart(how)
+    publish_numbers(publisher(bridge.near), 21, 30, qos=2, topic="out/1")
+    bridge.near.restart(how)
+    bridge.far.start()
+    bridge.wait_connected()
+    session.connect()
+    assert session.session_present
+    assert [message.payload.decode() for message in session.collect(30)] == numbers(1, 30)
+    assert session.drain() == []
+
+
+def test_what_is_queued_for_the_near_end_survives_a_restart_of_the_far_one(bridge, client,
+                                                                           publisher, how):
+    session = offline_session(bridge.near, client, topic="in/#", qos=2)
+    wait_passing(publisher(bridge.far), client(bridge.near, "probe", clean=True))
+    bridge.near.stop()
+    publish_numbers(publisher(bridge.far), 1, 20, qos=2, topic="in/1")
+    bridge.far.restart(how)
+    publish_numbers(publisher(bridge.far), 21, 30, qos=2, topic="in/1")
+    bridge.near.start()
+    session.connect()
+    assert session.session_present
+    assert [message.payload.decode() for message in session.collect(30)] == numbers(1, 30)
+    assert session.drain() == []
+
+
+def test_a_bridge_goes_on_after_both_ends_were_killed(bridge, client, publisher):
+    session = offline_session(bridge.far, client, topic="out/#", qos=2)
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
+    for life in range(3):
+        publish_numbers(publisher(bridge.near), life * 5 + 1, life * 5 + 5, 2, "out/1")
+        bridge.near.kill()
+        bridge.far.kill()
+        bridge.far.start()
+        bridge.near.start()
+        bridge.wait_connected()
+    session.connect()
+    assert session.session_present
+    assert [message.payload.decode() for message in session.collect(15)] == numbers(1, 15)
+    assert session.drain() == []
+
+
+def test_a_bridge_that_is_taken_out_leaves_a_store_that_opens(bridge, client, publisher):
+    session = offline_session(bridge.near, client)
+    bridge.far.stop()
+    publish_numbers(publisher(bridge.near), 1, 5)
+    bridge.near.kill()
+    bridge.near.conf = []
+    bridge.near.start()
+    expect_received(session, numbers(1, 5))
+    assert not re.search("[Ee]rror", bridge.near.log())

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Wills with a delay, over a crash or a stop.
+
+Real seconds must pass here, so several clients go through one end of a broker together, and a
+watcher notes when which will comes. Each test looks at one of them.
+"""
+import time
+
+import pytest
+
+from conftest import staged
+from helpers import offline_session
+from rawmqtt import Will
+
+
+class Happening:
+    """`came[name]`: how many seconds after the broker's start the wills of this client came.
+    `again[name]`: the same after a second kill, when nothing must come any more."""
+
+    def __init__(self, stage):
+        self.stage, self.owners = stage, {}
+        self.broker = stage.new_broker().start()
+        self.watcher = offline_session(self.broker, stage.client, "watcher", "will/#", qos=2,
+                                       version=5)
+
+    def owner(self, name, delay_s, topic=None, **settings):
+        will = Will(f"will/{topic or name}", name.encode(), 1,
+                    properties=[("will_delay", delay_s)])
+        self.owners[name] = self.stage.client(self.broker, name, version=5, will=will, **settings)
+        self.owners[name].ping()
+        return self.owners[name]
+
+    def watch(self, seconds):
+        came = {}
+        self.watcher.connect()
+        assert self.watcher.session_present
+        while time.monotonic() < self.started + seconds:
+            for message in self.watcher.drain():
+                passed = time.monotonic() - self.started
+                came.setdefault(message.payload.decode(), []).append(passed)
+            time.sleep(0.02)
+        self.watcher.disconnect()
+        return came
+
+    def look(self, seconds, seconds_again):
+        self.came = self.watch(seconds)
+        self.broker.restart("kill")
+        self.started = time.monotonic()
+        self.again = self.watch(seconds_again)
+
+    def restart(self, how, down_s=0.0):
+        self.broker.end(how)
+        time.sleep(down_s)
+        self.broker.start()
+        self.started = time.monotonic()
+
+    def expect_once(self, name, earliest_s, latest_s):
+        came = self.came.get(name, [])
+        assert len(came) == 1, f"came {len(came)} times: {came}"
+        assert earliest_s < came[0] < latest_s, f"after {came[0]:.1f} s"
+        assert name not in self.again, "came again after another crash"
+
+    def expect_never(self, name):
+        assert name not in self.came
+        assert name not in self.again
+
+
+@pytest.fixture(scope="module")
+def crash(request):
+    for stage in staged(request):
+        happening = Happening(stage)
+        happening.owner("published", 1).drop()
+        happening.owner("disconnected", 1).disconnect()
+        given_up = happening.owner("given up", 2)
+        given_up.drop()
+        given_up.connect(will=None)
+        given_up.disconnect()
+        happening.watcher.connect()
+        message, = happening.watcher.collect(1)
+        assert message.payload == b"published"
+        happening.watcher.disconnect()
+        happening.owner("connected", 3)
+        back = happening.owner("back in time", 2)
+        happening.owner("waiting", 4).drop()
+        time.sleep(1)
+        happening.restart("kill")
+        back.connect(will=None)
+        assert back.session_present
+        happening.look(6.5, 4)
+        yield happening
+
+
+@pytest.fixture(scope="module")
+def long_crash(request):
+    for stage in staged(request):
+        happening = Happening(stage)
+        happening.owner("overdue", 1).drop()
+        happening.owner("session over", 3600, expiry=1).drop()
+        happening.owner("session ends", 3600, expiry=5).drop()
+        happening.restart("kill", 3.1)
+        happening.look(5, 1)
+        yield happening
+
+
+@pytest.fixture(scope="module")
+def clean_stop(request):
+    for stage in staged(request):
+        happening = Happening(stage)
+        happening.owner("waiting", 60).drop()
+        happening.owner("connected", 60)
+        happening.owner("disconnected", 1).disconnect()
+        happening.restart("stop")
+        happening.look(2.5, 1)
+        yield happening
+
+
+def test_of_a_client_connected_at_the_crash_it_comes_after_its_delay(crash):
+    crash.expect_once("connected", 1.5, 6)
+
+
+def test_a_client_that_comes_back_in_time_owes_none(crash):
+    crash.expect_never("back in time")
+
+
+def test_waiting_at_the_crash_it_keeps_its_time(crash):
+    """The connection was lost 1 s before the crash; what counts is when."""
+    crash.expect_once("waiting", 1.2, 4.5)
+
+
+def test_published_before_the_crash_it_does_not_come_again(crash):
+    crash.expect_never("published")
+
+
+def test_given_up_by_a_reconnect_it_does_not_come_after_the_crash(crash):
+    crash.expect_never("given up")
+
+
+def test_after_a_clean_disconnect_it_is_not_owed(crash):
+    crash.expect_never("disconnected")
+
+
+def test_overdue_after_the_crash_it_comes_at_once(long_crash):
+    long_crash.expect_once("overdue", 0, 2)
+
+
+def test_it_comes_with_the_end_of_a_session_that_expired_while_the_broker_was_down(long_crash):
+    long_crash.expect_once("session over", 0, 2)
+
+
+def test_it_comes_with_the_end_of_its_session(long_crash):
+    """5 s after the drop, of which 3.1 s passed while the broker was down."""
+    long_crash.expect_once("session ends", 0.9, 4.5)
+
+
+@pytest.mark.parametrize("name", ["waiting", "connected"])
+def test_at_a_clean_stop_it_comes_once(clean_stop, name):
+    """Trap 17: the broker publishes delayed wills while it stops, and tells nobody."""
+    clean_stop.expect_once(name, 0, 2)
+
+
+def test_after_a_clean_disconnect_it_is_not_owed_after_a_stop_either(clean_stop):
+    clean_stop.expect_never("disconnected")
