@@ -16,12 +16,12 @@ libzstd-dev     module libzstd
 libxxhash-dev   module libxxhash
 libcjson-dev    module libcjson
 libsmartcols-dev module smartcols
+libsqlite3-dev  module sqlite3
 '
 
 packages_for_mosquitto='
 g++             command c++
 libssl-dev      module openssl
-libsqlite3-dev  module sqlite3
 dpkg-dev        command dpkg-source
 debian-archive-keyring file /usr/share/keyrings/debian-archive-keyring.gpg
 '

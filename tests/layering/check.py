@@ -27,6 +27,8 @@ def call(*names):
     return r"(?<![\w.>])(?:%s)\s*\(" % "|".join(names)
 
 
+MOSQUITTO = include(r"(?:mosquitto/|(?:mosquitto(?:pp|_broker|_plugin)?|mqtt_protocol)\.h)")
+
 CHANGES_FILES = call(
     "p?writev?2?", "pwrite64", "sync", "syncfs", "fsync", "fdatasync", "sync_file_range",
     "renameat2?", "rename", "f?truncate", "posix_fallocate", "fallocate", "mmap", "munmap",
@@ -36,14 +38,12 @@ CHANGES_FILES = call(
 ) + r"|\bO_CREAT\b"  # fmt: skip
 
 RULES = (
-    Rule("plugin/store/*", (), include(r"[^>\"]*(?:mosquitto|mqtt_protocol)"),
-         "the engine knows nothing of Mosquitto"),
+    Rule("plugin/store/*", (), MOSQUITTO, "the engine knows nothing of Mosquitto"),
     Rule("plugin/store/*", (), include(r"[^>\"]*(?:\.\./|plugin/|tools/)"),
          "the engine includes nothing from above it"),
     Rule("plugin/*", ("plugin/store/*",), include(r"[^>\"]*tools/"),
          "the plugin includes nothing of the tools"),
-    Rule("tools/*", (), include(r"[^>\"]*(?:mosquitto(?!_lmdb)|mqtt_protocol)"),
-         "the tools know nothing of Mosquitto"),
+    Rule("tools/*", (), MOSQUITTO, "the tools know nothing of Mosquitto"),
     Rule("tools/*", (), include(r"[^>\"]*(?:plugin/|\.\./)"),
          "the tools include nothing of the plugin but store/"),
     Rule("*", ("plugin/store/tables*", "plugin/store/view*", "plugin/store/apply*"),
@@ -68,7 +68,7 @@ def without_comments(text):
         line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
         return token if re.match(r"\s*#\s*include", line) else '""'
 
-    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', blank, text, flags=re.S)
+    return re.sub(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'""", blank, text, flags=re.S)
 
 
 def breaches(root):
@@ -89,15 +89,16 @@ def breaches(root):
 
 def unlisted(root):
     """Sources and tests that the CMakeLists.txt of their folder, or of the next one above, does not
-    name: they would rot unbuilt and unrun."""
+    name (with or without suffix, from its own folder on): they would rot unbuilt and unrun."""
     for pattern in ("plugin/**/*.c", "tools/**/*.c", "tests/**/*.c", "tests/**/test_*.py"):
         for path in sorted(root.glob(pattern)):
             folder = path.parent
             while folder != root and not (folder / "CMakeLists.txt").exists():
                 folder = folder.parent
             listing = folder / "CMakeLists.txt"
-            named = re.findall(r"[\w.-]+", listing.read_text()) if listing.exists() else []
-            if path.name not in named and path.stem not in named:
+            named = re.findall(r"[\w./-]+", listing.read_text()) if listing.exists() else []
+            name = path.relative_to(folder)
+            if name.as_posix() not in named and name.with_suffix("").as_posix() not in named:
                 yield f"{path.relative_to(root).as_posix()}: no CMakeLists.txt names it"
 
 
