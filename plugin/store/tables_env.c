@@ -139,8 +139,10 @@ int tables_env_open(struct tables *tables, size_t map_bytes, bool create, struct
     int rc = files_check(tables, create, err);
     if (rc)
         return rc;
-    // A limit on the address space (ulimit -v, a small machine) leaves room for less.
-    while ((rc = env_try(tables, map_bytes)) == ENOMEM && map_bytes > MAP_MIN_BYTES)
+    // A limit on the address space (ulimit -v, a small machine) leaves room for less. Valgrind,
+    // which maps no more than 32 GiB at once, says so with EINVAL.
+    while (((rc = env_try(tables, map_bytes)) == ENOMEM || rc == EINVAL) &&
+           map_bytes > MAP_MIN_BYTES)
         map_bytes /= 2;
     if (rc)
         return tables_error(tables, err, rc, "cannot open it");
