@@ -77,9 +77,32 @@ static uint64_t process_ns(int32_t pid)
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
+// The first line of /proc/stat: ticks as user, nice, system, idle, waiting, interrupts, stolen.
+static uint64_t machine_busy_ns(void)
+{
+    uint64_t ticks[8] = {0};
+    FILE *in = fopen("/proc/stat", "r");
+    if (!in)
+        return 0;
+    int got = fscanf(in,
+                     "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+                     " %" SCNu64 " %" SCNu64,
+                     &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6],
+                     &ticks[7]);
+    fclose(in);
+    if (got != 8)
+        return 0;
+    uint64_t busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
+    return busy * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 void broker_usage_read(int32_t pid, struct broker_usage *ret_usage)
 {
+    struct timespec own;
     memset(ret_usage, 0, sizeof *ret_usage);
+    ret_usage->machine_busy_ns = machine_busy_ns();
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own) == 0)
+        ret_usage->own_cpu_ns = (uint64_t)own.tv_sec * 1000000000u + (uint64_t)own.tv_nsec;
     if (pid == 0)
         return;
     const struct proc_field memory[] = {

@@ -15,9 +15,11 @@ struct broker_usage {
     uint64_t write_bytes; // pages made dirty on a disk
     uint64_t write_chars; // bytes given to write calls
     uint64_t write_calls;
+    uint64_t machine_busy_ns; // of all processors, whoever used them
+    uint64_t own_cpu_ns;      // of the process that asks
 };
 
-// Reads what can be read; the rest, and everything when `pid` is 0, stays 0.
+// Reads what can be read; the rest, and everything of the broker when `pid` is 0, stays 0.
 void broker_usage_read(int32_t pid, struct broker_usage *ret_usage);
 
 // Makes the peak of memory start again from now.

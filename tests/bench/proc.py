@@ -123,6 +123,25 @@ def machine(folder):
     }
 
 
+def busy_share(over_s):
+    """Share of all processors that was in use over the next `over_s` seconds."""
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, idle, waiting, *rest = map(int, file.readline().split()[1:9])
+        return user + nice + system + sum(rest), idle + waiting
+    busy_before, idle_before = ticks()
+    time.sleep(over_s)
+    busy, idle = ticks()
+    return (busy - busy_before) / max(1, busy - busy_before + idle - idle_before)
+
+
+def quiet_wait(limit, patience_s):
+    """Returns when others leave the machine alone, or when the patience ends."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until and busy_share(0.5) > limit:
+        pass
+
+
 def system_call_us():
     """The price of entering the kernel, which differs tenfold between real and virtual machines."""
     count = 200000

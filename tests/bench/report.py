@@ -10,6 +10,9 @@ from workloads import WORKLOADS
 
 MIB = 2**20
 
+# With more of the machine in other hands, throughput and latency say nothing.
+FOREIGN_SHARE_MAX = 0.05
+
 # Columns of the tables: heading, path into a run's result, factor, format.
 COLUMNS = [
     ("p50 ms", ("{latency}", "p50_us"), 1e-3, "{:.2f}"),
@@ -83,8 +86,9 @@ def line(turn, workload, program, result):
     start = f"round {turn + 1}  {workload.name:9} {program.name:12}"
     if "failure" in result:
         return f"{start} FAILED: {result['failure']}"
+    others = f", others had {result['foreign_share']:.0%}" if "foreign_share" in result else ""
     return (f"{start} {number(result.get(workload.figure)):>10} {workload.unit}"
-            f"  ({result['took_s']:.1f} s)")
+            f"  ({result['took_s']:.1f} s{others})")
 
 
 def number(value):
@@ -135,15 +139,29 @@ def table(rows):
     return "\n".join(lines)
 
 
+def disturbed(document):
+    """A sentence if others used the machine during the runs, else None."""
+    shares = [run["foreign_share"] for run in document["runs"] if "foreign_share" in run]
+    bad = sum(share > FOREIGN_SHARE_MAX for share in shares)
+    if not bad:
+        return None
+    return (f"NOT A QUIET MACHINE: in {bad} of {len(shares)} runs other processes took more than "
+            f"{FOREIGN_SHARE_MAX:.0%} of it (median {statistics.median(shares):.0%}, most "
+            f"{max(shares):.0%}). Throughput and latency are not to be trusted; CPU time, memory, "
+            "bytes are.")
+
+
 def goals(document):
     """What of GOALS can be told from these runs."""
     found = []
     for workload, figure, program, base, sign, goal in GOALS:
         value = ratio(document, workload, program, base, tuple(figure.split(".")))
         if value is not None:
+            met = value >= goal if sign == ">=" else value <= goal
+            timed = figure.endswith(("_us", "_s", "throughput"))
             found.append({"workload": workload, "figure": figure, "program": program,
                           "base": base, "sign": sign, "goal": goal, "value": value,
-                          "met": value >= goal if sign == ">=" else value <= goal})
+                          "met": None if timed and disturbed(document) else met})
     always = median(document, "offline", "lmdb-always", ("throughput",))
     if always is not None:
         share = always / document["disk_baseline"]["appends_per_s"]
@@ -168,7 +186,7 @@ def goals_table(found):
     for goal in found:
         rows.append([goal["workload"], goal["figure"], goal["program"], goal["base"],
                      f"{goal['sign']} {goal['goal']:g}", f"{goal['value']:.2f}",
-                     "yes" if goal["met"] else "NO"])
+                     {True: "yes", False: "NO", None: "?"}[goal["met"]]])
     return table(rows)
 
 
@@ -182,6 +200,8 @@ def heading(document):
             f"{machine['load_before']}; a system call takes {machine['system_call_us']} us",
             f"append of 300 bytes + fdatasync: {number(document['disk_baseline']['appends_per_s'])}"
             " a second on this disk"]
+    if disturbed(document):
+        text.append(disturbed(document))
     text += [f"Skipped: {one['title']}: {one['reason']}" for one in document["skipped"]]
     return "\n".join(text)
 

@@ -13,6 +13,7 @@ from programs import Broker, BrokerFailed
 
 # Long enough for a commit interval of a second and the sync after it.
 SETTLE_S = 1.5
+CORES = len(os.sched_getaffinity(0))
 CLIENTS = {"publishers": 4, "window": 50}
 
 
@@ -80,6 +81,7 @@ class Run:
             "delivery": seen["delivery"],
             "main_cpu_us": usage["main_cpu_s"] * 1e6 / operations,
             "cpu_us": usage["cpu_s"] * 1e6 / operations,
+            "foreign_share": usage["foreign_cpu_s"] / seen["seconds"] / CORES,
             "peak_mib": usage["rss_peak_kib"] / 1024,
             "anonymous_mib": proc.memory_kib(self.broker.pid, "RssAnon") / 1024,
             "disk_running": self.broker.store_use(),
