@@ -26,37 +26,42 @@ static struct verify verify;
 static const struct verify_stage *stage;
 static struct store_stats *shared_stats; // as of the last opening
 
-// What a crash left is folded in first; a journal that cannot be is the first finding.
+static int open_read_only(struct context *ctx)
+{
+    struct store_options options = {.path = ctx->path, .access = STORE_READ_ONLY};
+    int rc = store_open(&ctx->store, &options, &ctx->err);
+    if (rc == 0)
+        rc = store_stats(ctx->store, &ctx->stats, &ctx->err);
+    if (rc == 0)
+        rc = store_view_open(&ctx->view, ctx->store, &ctx->err);
+    if (rc == 0)
+        *shared_stats = ctx->stats;
+    return rc;
+}
+
+// What a crash left is folded in first. If it cannot be, that is a finding, and what the tables
+// have is looked at nevertheless.
 static int work_open(struct context *ctx)
 {
     int status = open_for_reading(ctx, true);
-    if (status == STATUS_DONE)
-        *shared_stats = ctx->stats;
-    else if (ctx->err.code == STORE_EDAMAGED)
-        verify_add_error(ctx, &verify, "store", "what LMDB does not have yet");
-    else
-        status = context_fail(ctx);
+    bool finding = ctx->err.code == STORE_EDAMAGED || ctx->err.code == STORE_EUNSAFE;
+    if (status && !finding)
+        return context_fail(ctx);
+    if (status)
+        verify_add_error(ctx, &verify, "store",
+                         ctx->err.code == STORE_EDAMAGED ? "what LMDB does not have yet" : NULL);
     open_close(ctx);
-    return status;
+    verify.counts->readable = open_read_only(ctx) == 0;
+    open_close(ctx);
+    return STATUS_DONE;
 }
 
 static int work_stage(struct context *ctx)
 {
-    int rc = 0;
-    if (stage->opens) {
-        struct store_options options = {.path = ctx->path, .access = STORE_READ_ONLY};
-        rc = store_open(&ctx->store, &options, &ctx->err);
-        if (rc == 0)
-            rc = store_stats(ctx->store, &ctx->stats, &ctx->err);
-        if (rc == 0)
-            rc = store_view_open(&ctx->view, ctx->store, &ctx->err);
-    }
-    if (rc == 0)
-        stage->run(ctx, &verify);
-    else
+    if (stage->opens && open_read_only(ctx))
         verify_add_error(ctx, &verify, stage->where, "it could not be looked at");
-    if (rc == 0 && stage->opens)
-        *shared_stats = ctx->stats;
+    else
+        stage->run(ctx, &verify);
     open_close(ctx);
     return STATUS_DONE;
 }
@@ -78,11 +83,13 @@ static int stages_run(struct context *ctx)
     int status = child_probe(ctx, work_open, &signal_number);
     if (signal_number)
         add_death(ctx, signal_number);
-    else if (status != STATUS_DONE && status != STATUS_FOUND)
+    else if (status != STATUS_DONE)
         return status;
     uint64_t covered = shared_stats->journal_covered;
     for (size_t i = 0; i < verify_stages_count; i++) {
         stage = &verify_stages[i];
+        if (stage->opens && !verify.counts->readable)
+            continue;
         status = child_probe(ctx, work_stage, &signal_number);
         if (signal_number)
             add_death(ctx, signal_number);
@@ -92,7 +99,7 @@ static int stages_run(struct context *ctx)
     // Each stage had a picture of its own: their counts belong together only if a broker did not
     // commit between the first and the last.
     ctx->stats = *shared_stats;
-    if (covered == shared_stats->journal_covered && shared_stats->store_id[0])
+    if (covered == shared_stats->journal_covered && verify.counts->readable)
         verify_totals(ctx, &verify);
     return STATUS_DONE;
 }

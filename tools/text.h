@@ -17,7 +17,8 @@ struct text {
 void text_add(struct text *text, const void *data, size_t len);
 void text_adds(struct text *text, const char *string);
 void text_addc(struct text *text, char c);
-void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_addf(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3), nonnull));
 void text_clear(struct text *text); // keeps the memory
 void text_release(struct text *text);
 

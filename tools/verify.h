@@ -8,6 +8,7 @@
 
 // What the stages count, in memory that the processes share.
 struct verify_counts {
+    bool readable; // the store can be opened
     uint64_t sessions;
     uint64_t connected;
     uint64_t subscriptions;

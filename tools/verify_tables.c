@@ -20,8 +20,10 @@ struct walk {
 void verify_add_error(struct context *ctx, struct verify *verify, const char *where,
                       const char *lost)
 {
-    findings_add(&verify->findings,
-                 &(struct finding){SEVERITY_ERROR, where, ctx->err.sentence, lost, restore_help});
+    // Of an unsafe file the sentence says what to do.
+    bool unsafe = ctx->err.code == STORE_EUNSAFE;
+    findings_add(&verify->findings, &(struct finding){SEVERITY_ERROR, where, ctx->err.sentence,
+                                                      lost, unsafe ? NULL : restore_help});
 }
 
 static void walk_end(struct walk *walk, const char *where, int rc)

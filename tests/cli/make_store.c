@@ -4,8 +4,12 @@
 //   make_store empty DIR
 //   make_store busy DIR           a few of everything
 //   make_store crashed DIR        as busy, and a tail of the journal that no table has
-//   make_store hold DIR           takes the store, says so, and holds it until its input ends
+//   make_store newer DIR          as busy, with a segment of a later format
+//   make_store hold DIR           takes the store, says so, and holds it until its input ends; does
+//                                 what its input says: "add" one event, "flush" them to the tables
+//   make_store queue DIR ID       queues one more message for a client
 //   make_store large DIR S M      S sessions, M messages spread over their queues
+#include "store/segment.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -208,28 +212,68 @@ static void make_large(unsigned long sessions, unsigned long messages)
     }
 }
 
+// Says in the header of the first segment that a reader must know a feature of the future.
+static void make_newer(const char *path)
+{
+    char name[SEGMENT_NAME_BYTES], file[4096];
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    segment_name(1, name);
+    snprintf(file, sizeof(file), "%s/%s", path, name);
+    FILE *segment = fopen(file, "r+b");
+    if (!segment || fread(block, sizeof(block), 1, segment) != 1 ||
+        segment_header_decode(block, &header, NULL) != 0)
+        exit(1);
+    header.version = FORMAT_VERSION + 1;
+    header.incompat = 1;
+    segment_header_encode(&header, block);
+    rewind(segment);
+    if (fwrite(block, sizeof(block), 1, segment) != 1 || fclose(segment) != 0)
+        exit(1);
+}
+
+static void hold(void)
+{
+    char word[16], topic[32];
+    unsigned added = 0;
+    puts("held");
+    fflush(stdout);
+    while (scanf("%15s", word) == 1) {
+        if (strcmp(word, "add") == 0) {
+            snprintf(topic, sizeof(topic), "added/%u", ++added);
+            add_retained(topic, 5);
+        } else {
+            flush();
+        }
+        puts(word);
+        fflush(stdout);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
         return 2;
     const char *kind = argv[1];
     open_store(argv[2]);
-    if (strcmp(kind, "busy") == 0 || strcmp(kind, "crashed") == 0)
+    if (strcmp(kind, "busy") == 0 || strcmp(kind, "crashed") == 0 || strcmp(kind, "newer") == 0)
         make_busy();
     if (strcmp(kind, "large") == 0 && argc == 5)
         make_large(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    if (strcmp(kind, "queue") == 0 && argc == 4) {
+        add_message(7, "home/later", span_str("later"), 1, (struct span){NULL, 0});
+        add_queued(argv[3], 1, 7, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    }
     flush();
     if (strcmp(kind, "crashed") == 0) {
         add_session("delta", NULL, 60, true, INT64_C(1767225600000));
         add_retained("home/delta", 2);
         _exit(0);
     }
-    if (strcmp(kind, "hold") == 0) {
-        puts("held");
-        fflush(stdout);
-        while (getchar() != EOF)
-            continue;
-    }
+    if (strcmp(kind, "hold") == 0)
+        hold();
     store_close(store, false, NULL);
+    if (strcmp(kind, "newer") == 0)
+        make_newer(argv[2]);
     return 0;
 }

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Running the command line over stores that make_store makes, and comparing what it prints.
+
+BUILD_DIR says where the programs are. GOLDEN_UPDATE=1 writes what is printed into golden/, for a
+person to look at with `git diff`."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+from pathlib import Path
+
+BUILD = Path(os.environ["BUILD_DIR"])
+PROGRAM = BUILD / "tools" / "mosquitto_lmdb"
+MAKE_STORE = BUILD / "tests" / "make_store"
+GOLDEN = Path(__file__).parent / "golden"
+TIMEOUT_S = 120
+
+
+class Result:
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def __repr__(self):
+        return f"status {self.status}\n--- out\n{self.out}\n--- err\n{self.err}"
+
+
+def environment(**more):
+    clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "MOSQUITTO_LMDB_STORE")}
+    return {**clean, "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "80", **more}
+
+
+def run(*args, stdin="", env=None, raw=False):
+    """Runs the command line without a terminal. `stdin` is text or bytes."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        [PROGRAM, *map(str, args)], input=data, capture_output=True, timeout=TIMEOUT_S,
+        env=env or environment(),
+    )  # fmt: skip
+    out = done.stdout if raw else done.stdout.decode()
+    return Result(done.returncode, out, done.stderr.decode())
+
+
+def run_as(uid, *args):
+    """Runs it as another user, who is in no group."""
+    done = subprocess.run(
+        [PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=TIMEOUT_S, env=environment(), user=uid, group=uid, extra_groups=[],
+    )  # fmt: skip
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_to(output, *args):
+    """Runs it with an open file as its standard output."""
+    done = subprocess.run(
+        [PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=output, text=True,
+        stderr=subprocess.PIPE, timeout=TIMEOUT_S, env=environment(),
+    )  # fmt: skip
+    return Result(done.returncode, "", done.stderr)
+
+
+def shell(script):
+    done = subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=TIMEOUT_S, env=environment())  # fmt: skip
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_at_terminal(*args, answer="", columns=80):
+    """Runs it at a terminal of its own, which gets `answer` when the program asks."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(PROGRAM, [str(PROGRAM), *map(str, args)], environment())
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    seen, answered = b"", False
+    while True:
+        ready, _, _ = select.select([fd], [], [], TIMEOUT_S)
+        assert ready, f"nothing more came after {seen!r}"
+        try:
+            some = os.read(fd, 65536)
+        except OSError:
+            some = b""
+        if not some:
+            break
+        seen += some
+        if b"[y/N]" in seen and not answered:
+            os.write(fd, answer.encode() + b"\n")
+            answered = True
+    _, status = os.waitpid(pid, 0)
+    return Result(os.waitstatus_to_exitcode(status), seen.decode().replace("\r\n", "\n"), "")
+
+
+def make_store(kind, path, *more):
+    subprocess.run([MAKE_STORE, kind, path, *map(str, more)], check=True, timeout=TIMEOUT_S)
+    return path
+
+
+def normal(text, store=None):
+    """What differs from run to run, made equal: ages, ids, times, sizes of files, free space."""
+    if store:
+        text = text.replace(str(store), "STORE")
+    for pattern, replacement in (
+        (r"\b[0-9a-f]{32}\b", "ID"),
+        (r"\b\d+ (?:d|h|min|s|ms)\b(?: \d+ (?:h|min)\b)?", "AGE"),
+        (r'("(?:created_time|lmdb_\w+_bytes|behind_ms)":)\d+', r"\1N"),
+        (r"((?:free_bytes|store_bytes|oldest_message_age_seconds)[= ])\d+", r"\1N"),
+        (r'("journal_(?:bytes|segments)":)\d+', r"\1N"),
+        (r"(?m)^((?:LMDB|journal) +).*", r"\1SIZES"),
+        (r"zstd [\d.]+|lmdb [\d.]+", "VERSION"),
+        (r" +", " "),
+        (r"(?m) $", ""),
+    ):
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def shown(command, result, store=None):
+    """A run as it stands in a golden file."""
+    return normal(
+        f"$ mosquitto_lmdb {' '.join(command)}\n{result.out}"
+        + "".join(f"! {line}\n" for line in result.err.splitlines())
+        + f"exit {result.status}\n\n",
+        store,
+    )
+
+
+def golden(name, seen):
+    """Holds what was seen against golden/NAME.txt."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("GOLDEN_UPDATE"):
+        path.write_text(seen)
+    assert seen == path.read_text(), f"not what {path} says; GOLDEN_UPDATE=1 rewrites it"

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+import shutil
+
+import pytest
+
+import cli
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """One store of each kind, made once; tests copy what they change."""
+    folder = tmp_path_factory.mktemp("stores")
+    return {kind: cli.make_store(kind, folder / kind) for kind in ("empty", "busy", "crashed")}
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    """store("busy"): a copy that the test may change."""
+
+    def copy(kind):
+        target = tmp_path / kind
+        shutil.copytree(made[kind], target)
+        target.chmod(0o700)
+        return target
+
+    return copy

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""backup, restore and compact."""
+
+import cli
+
+
+def contents(store):
+    return cli.run("--store", store, "export").out.splitlines()[1:]
+
+
+def test_backup_and_restore(made, tmp_path):
+    file = tmp_path / "store.backup"
+    result = cli.run("--store", made["busy"], "--json", "backup", file)
+    assert result.status == 0 and result.json["done"] == "written"
+    assert file.stat().st_mode & 0o077 == 0
+    check = cli.run("--json", "restore", "--dry-run", file, tmp_path / "new")
+    assert check.status == 0 and check.json["done"] == "sound"
+    assert check.json["position"] == result.json["position"]
+    assert not (tmp_path / "new").exists()
+    assert cli.run("restore", file, tmp_path / "new").status == 0
+    assert cli.run("--store", tmp_path / "new", "verify").status == 0
+    assert contents(tmp_path / "new") == contents(made["busy"])
+    assert {p.name for p in tmp_path.iterdir()} == {"store.backup", "new"}
+
+
+def test_backup_has_what_a_crash_left(store, tmp_path):
+    assert cli.run("--store", store("crashed"), "backup", tmp_path / "b").status == 0
+    assert cli.run("restore", tmp_path / "b", tmp_path / "new").status == 0
+    assert "delta" in cli.run("--store", tmp_path / "new", "session", "ls").out
+
+
+def test_backup_through_a_pipe(made, tmp_path):
+    done = cli.shell(
+        f"set -o pipefail; {cli.PROGRAM} --store {made['busy']} backup - | gzip | gunzip | "
+        f"{cli.PROGRAM} restore - {tmp_path / 'new'}"
+    )
+    assert done.status == 0
+    assert contents(tmp_path / "new") == contents(made["busy"])
+
+
+def test_backup_into_a_folder(made, tmp_path):
+    assert cli.run("--store", made["busy"], "backup", tmp_path).status == 0
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith("mosquitto-lmdb-") and file.suffix == ".backup"
+
+
+def test_backup_changes_no_file(made, tmp_path):
+    (tmp_path / "b").write_text("dear diary")
+    result = cli.run("--store", made["busy"], "backup", tmp_path / "b")
+    assert result.status == 1 and "exists; it was not changed" in result.err
+    assert (tmp_path / "b").read_text() == "dear diary"
+
+
+def test_backup_dry_run(made, tmp_path):
+    assert cli.run("--store", made["busy"], "backup", "--dry-run", tmp_path / "b").status == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_backup_is_not_for_a_terminal(made):
+    result = cli.run_at_terminal("--store", made["busy"], "backup", "-")
+    assert result.status == 2 and "a backup is not for a terminal" in result.out
+
+
+def test_backup_on_a_full_disk(made):
+    with open("/dev/full", "wb") as full:
+        result = cli.run_to(full, "--store", made["busy"], "backup", "-")
+    assert result.status == 1 and "No space left on device" in result.err
+
+
+def test_every_cut_and_every_damaged_byte_is_noticed(made, tmp_path):
+    data = cli.run("--store", made["busy"], "backup", "-", raw=True).out
+    for at in range(0, len(data), 1009):
+        damaged = data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
+        for archive in (data[:at], damaged):
+            result = cli.run("restore", "-", tmp_path / "new", stdin=archive)
+            assert result.status in (1, 3) and result.err.count("\n") == 1, (at, result)
+            assert not (tmp_path / "new").exists() or list((tmp_path / "new").iterdir()) == []
+
+
+def test_restore_replaces_nothing(store, made, tmp_path):
+    busy = store("busy")
+    before = contents(busy)
+    assert cli.run("--store", made["empty"], "backup", tmp_path / "b").status == 0
+    result = cli.run("restore", tmp_path / "b", busy)
+    assert result.status == 1 and "is not empty" in result.err
+    assert contents(busy) == before
+
+
+def test_compact(store):
+    busy = store("busy")
+    before = contents(busy)
+    assert cli.run("--store", busy, "retained", "rm", "#", "-y").status == 0
+    result = cli.run("--store", busy, "--json", "compact")
+    assert result.status == 0 and result.json["after_bytes"] < result.json["before_bytes"]
+    assert (busy / "data.mdb").stat().st_size == result.json["after_bytes"]
+    assert [line for line in before if "retained" not in line and "closed" not in line]
+    assert cli.run("--store", busy, "verify").status == 0

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""A store that another process holds, as a broker does: reading goes on beside it, writing does
+not, and neither changes anything of its."""
+
+import subprocess
+import time
+
+import pytest
+
+import cli
+
+WRITERS = [["session", "rm", "beta", "-y"], ["queue", "purge", "beta", "-y"],
+           ["retained", "rm", "#", "-y"], ["compact"]]  # fmt: skip
+
+
+class Holder:
+    """make_store hold: takes the store, appends what it is told, keeps it until it is closed."""
+
+    def __init__(self, store):
+        self.store = store
+        self.process = subprocess.Popen([cli.MAKE_STORE, "hold", store], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)  # fmt: skip
+        assert self.process.stdout.readline() == "held\n"
+
+    def tell(self, word):
+        """`add`: appends an event that the tables do not get yet; `flush`: now they do."""
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == word + "\n"
+
+    def close(self):
+        self.process.stdin.close()
+        assert self.process.wait(cli.TIMEOUT_S) == 0
+
+
+@pytest.fixture
+def holder(store):
+    holder = Holder(store("busy"))
+    yield holder
+    if holder.process.poll() is None:
+        holder.process.kill()
+        holder.process.wait()
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=" ".join)
+def test_writing_is_refused(holder, command):
+    before = cli.run("--store", holder.store, "export").out
+    result = cli.run("--store", holder.store, *command)
+    assert result.status == 4 and result.out == "", result
+    assert "make_store" in result.err and str(holder.process.pid) in result.err
+    assert cli.run("--store", holder.store, "export").out == before
+
+
+def test_dry_run_works(holder):
+    result = cli.run("--store", holder.store, "session", "rm", "beta", "--dry-run")
+    assert result.status == 0 and result.out.startswith("would remove 1 session, ")
+
+
+def test_reading_names_the_holder(holder):
+    status = cli.run("--store", holder.store, "--json", "status").json
+    assert "make_store" in status["held_by"]
+    assert cli.run("--store", holder.store, "verify").status == 0
+
+
+def test_a_session_is_connected_while_the_store_is_held(holder):
+    assert "\nalpha           connected " in cli.run("--store", holder.store, "session", "ls").out
+    holder.close()
+    assert "\nalpha           was connected " in cli.run("--store", holder.store, "session", "ls").out
+
+
+def test_says_how_far_the_tables_are_behind(holder):
+    holder.tell("add")
+    holder.tell("add")
+    result = cli.run("--store", holder.store, "session", "ls")
+    assert result.err.startswith("note: make_store") and "newest 2 events" in result.err, result
+    assert cli.run("--store", holder.store, "--json", "status").json["behind_records"] == 2
+    holder.tell("flush")
+    assert cli.run("--store", holder.store, "session", "ls").err == ""
+    assert cli.run("--store", holder.store, "--json", "status").json["behind_records"] == 0
+
+
+def test_follows_the_journal(holder):
+    follower = subprocess.Popen(
+        [cli.PROGRAM, "--store", holder.store, "journal", "dump", "--follow", "--from", "newest",
+         "--limit", "2", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=cli.environment(),
+    )  # fmt: skip
+    try:
+        # Events are appended until it has seen two: it may begin late.
+        deadline = time.monotonic() + cli.TIMEOUT_S
+        while follower.poll() is None and time.monotonic() < deadline:
+            holder.tell("add")
+        out, err = follower.communicate(timeout=cli.TIMEOUT_S)
+    finally:
+        follower.kill()
+    result = cli.Result(follower.returncode, out, err)
+    assert result.status == 0 and [line["type"] for line in result.lines] == ["retained_set"] * 2
+
+
+def test_a_backup_has_what_the_journal_had(holder, tmp_path):
+    holder.tell("add")
+    backup = subprocess.Popen([cli.PROGRAM, "--store", holder.store, "backup", tmp_path / "b"],
+                              stdout=subprocess.PIPE, text=True, env=cli.environment())  # fmt: skip
+    deadline = time.monotonic() + cli.TIMEOUT_S
+    while backup.poll() is None and time.monotonic() < deadline:
+        holder.tell("flush")
+    assert backup.returncode == 0
+    restored = tmp_path / "restored"
+    assert cli.run("restore", tmp_path / "b", restored).status == 0
+    assert "added/1" in cli.run("--store", restored, "retained", "ls").out
