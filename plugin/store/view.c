@@ -42,13 +42,15 @@ void store_view_close(struct store_view *view)
 // Gets one entry; non-zero ends the walk.
 typedef int entry_fn(void *user, struct span key, struct span value, struct store_error *err);
 
-// All entries whose keys begin with `prefix`, in the order of the keys.
+// All entries whose keys begin with `prefix`, in the order of the keys. Adds their number to
+// *walked. A page that damage put in another's place shows in keys that are out of order, or in a
+// walk that misses entries (walk_complete).
 static int table_walk(struct store_view *view, enum table table, struct span prefix, entry_fn *fn,
-                      void *user, struct store_error *err)
+                      void *user, uint64_t *walked, struct store_error *err)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key = val_of_span(prefix);
-    MDB_val value;
+    MDB_val value, last = {0, NULL};
     int rc = mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor);
     if (rc)
         return tables_error(view->tables, err, rc, "cannot read it");
@@ -57,18 +59,45 @@ static int table_walk(struct store_view *view, enum table table, struct span pre
         if (prefix.len > 0 &&
             (key.mv_size < prefix.len || memcmp(key.mv_data, prefix.data, prefix.len) != 0))
             break;
-        int ended = fn(user, span_of_val(&key), span_of_val(&value), err);
+        int ended = 0;
+        if (last.mv_data && mdb_cmp(view->txn, view->tables->dbi[table], &last, &key) >= 0)
+            ended = tables_damaged(err, table, span_of_val(&key), "it is not in its place");
+        if (!ended)
+            ended = fn(user, span_of_val(&key), span_of_val(&value), err);
         if (ended) {
             mdb_cursor_close(cursor);
             return ended;
         }
+        ++*walked;
+        last = key;
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
     return rc && rc != MDB_NOTFOUND ? tables_error(view->tables, err, rc, "cannot read it") : 0;
 }
 
-static const struct span everything = {NULL, 0};
+// Whether a walk over a whole table met as many entries as LMDB says it has.
+static int walk_complete(struct store_view *view, enum table table, uint64_t walked,
+                         struct store_error *err)
+{
+    MDB_stat stat;
+    int rc = mdb_stat(view->txn, view->tables->dbi[table], &stat);
+    if (rc)
+        return tables_error(view->tables, err, rc, "cannot count");
+    if (walked == stat.ms_entries)
+        return 0;
+    return error_set(
+        err, STORE_EDAMAGED, "%s: %llu entries can be reached of %llu; the others are lost",
+        table_name(table), (unsigned long long)walked, (unsigned long long)stat.ms_entries);
+}
+
+static int table_walk_all(struct store_view *view, enum table table, entry_fn *fn, void *user,
+                          struct store_error *err)
+{
+    uint64_t walked = 0;
+    int rc = table_walk(view, table, (struct span){NULL, 0}, fn, user, &walked, err);
+    return rc ? rc : walk_complete(view, table, walked, err);
+}
 
 // Gives value and key as they lie in LMDB. STORE_ENOTFOUND names the key.
 static int table_get(struct store_view *view, enum table table, const struct key *key,
@@ -129,7 +158,7 @@ int store_each_session(struct store_view *view, store_session_fn *fn, void *user
                        struct store_error *err)
 {
     struct session_walk walk = {fn, user};
-    return table_walk(view, TABLE_SESSIONS, everything, session_entry, &walk, err);
+    return table_walk_all(view, TABLE_SESSIONS, session_entry, &walk, err);
 }
 
 int store_get_session(struct store_view *view, struct span client_id, struct session *ret_session,
@@ -161,6 +190,7 @@ struct member_walk {
     store_subscription_fn *subscription_fn;
     store_queued_fn *queued_fn;
     void *user;
+    uint64_t walked;
     struct store_error *err;
 };
 
@@ -171,14 +201,16 @@ static int session_members(void *user, const struct session *session)
     put_be64(prefix, session->number);
     walk->client_id = session->client_id;
     return table_walk(walk->view, walk->table, span_of(prefix, sizeof(prefix)), walk->entry, walk,
-                      walk->err);
+                      &walk->walked, walk->err);
 }
 
 static int members_walk(struct member_walk *walk, struct span client_id)
 {
     struct session session;
-    if (!client_id.data)
-        return store_each_session(walk->view, session_members, walk, walk->err);
+    if (!client_id.data) {
+        int ended = store_each_session(walk->view, session_members, walk, walk->err);
+        return ended ? ended : walk_complete(walk->view, walk->table, walk->walked, walk->err);
+    }
     struct store_error own = {0};
     int rc = store_get_session(walk->view, client_id, &session, &own);
     if (rc == 0)
@@ -294,7 +326,7 @@ int store_each_message(struct store_view *view, store_message_fn *fn, void *user
                        struct store_error *err)
 {
     struct message_walk walk = {view, fn, user};
-    return table_walk(view, TABLE_MESSAGES, everything, message_entry, &walk, err);
+    return table_walk_all(view, TABLE_MESSAGES, message_entry, &walk, err);
 }
 
 int store_get_message(struct store_view *view, uint64_t store_id, struct message *ret_message,
@@ -329,7 +361,7 @@ int store_each_retained(struct store_view *view, store_retained_fn *fn, void *us
                         struct store_error *err)
 {
     struct retained_walk walk = {fn, user};
-    return table_walk(view, TABLE_RETAINED, everything, retained_entry, &walk, err);
+    return table_walk_all(view, TABLE_RETAINED, retained_entry, &walk, err);
 }
 
 int store_get_retained(struct store_view *view, struct span topic, struct retained *ret_retained,
@@ -368,7 +400,7 @@ static int will_entry(void *user, struct span key, struct span value, struct sto
 int store_each_will(struct store_view *view, store_will_fn *fn, void *user, struct store_error *err)
 {
     struct will_walk walk = {fn, user};
-    return table_walk(view, TABLE_WILLS, everything, will_entry, &walk, err);
+    return table_walk_all(view, TABLE_WILLS, will_entry, &walk, err);
 }
 
 int store_get_will(struct store_view *view, struct span client_id, struct will *ret_will,
@@ -455,7 +487,7 @@ int tables_check(struct tables *tables, struct store_error *err)
     struct store_view *view = NULL;
     int rc = tables_view_open(&view, tables, err);
     for (size_t i = 0; rc == 0 && i < sizeof(checks) / sizeof(checks[0]); i++)
-        rc = table_walk(view, checks[i].table, everything, checks[i].check, NULL, err);
+        rc = table_walk_all(view, checks[i].table, checks[i].check, NULL, err);
     store_view_close(view);
     return rc;
 }
