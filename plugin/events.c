@@ -44,6 +44,9 @@ static int on_client_update(int number, void *event_data, void *userdata)
     const struct mosquitto_evt_persist_client *data = event_data;
     struct event event = {.type = RECORD_SESSION_UPDATE, .session = session_of(&data->data)};
     (void)number;
+    if (data->data.will_delay_interval && data->data.will_delay_time)
+        will_delays_begin(userdata, data->data.clientid, data->data.will_delay_interval,
+                          data->data.will_delay_time);
     // Also called when the will of a client without a stored session is delayed.
     if (data->data.session_expiry_interval != 0)
         append_event(userdata, &event);
@@ -67,6 +70,7 @@ static int on_client_delete(int number, void *event_data, void *userdata)
     append_connection(userdata, RECORD_SESSION_DELETE, data->data.clientid, NULL);
     backlog_client_deleted(userdata, data->data.clientid);
     pubrel_client_deleted(userdata, data->data.clientid);
+    will_delays_end(userdata, data->data.clientid);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -77,6 +81,7 @@ static int on_connect(int number, void *event_data, void *userdata)
     const struct mosquitto_evt_connect *data = event_data;
     const char *client_id = mosquitto_client_id(data->client);
     (void)number;
+    will_delays_end(userdata, client_id);
     // A clean start either has no stored session or begins one, and then CLIENT_ADD says all this.
     if (mosquitto_client_clean_session(data->client))
         return MOSQ_ERR_SUCCESS;

@@ -45,6 +45,8 @@ static void open_say(const struct plugin *plugin)
                  "the broker had not been stopped cleanly: %" PRIu64
                  " events were recovered from the journal",
                  recovery->records);
+    else
+        log_line(LOG_LEVEL_INFO, "the broker had been stopped cleanly: nothing to recover");
 }
 
 int life_open(struct plugin *plugin, struct store_error *err)
@@ -131,6 +133,7 @@ int life_tick(int event, void *event_data, void *userdata)
     admission_tick(plugin);
     pubrel_tick(plugin);
     backlog_tick(plugin);
+    will_delays_tick(plugin);
     plugin->wake_ms = store_tick(plugin->store);
     return MOSQ_ERR_SUCCESS;
 }

@@ -195,7 +195,7 @@ static size_t least_of(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-// Levenshtein's distance: how many letters must be changed, added or taken away.
+// Levenshtein's distance: how many letters must be changed, added or taken away. Case is no letter.
 static size_t distance(const char *a, const char *b)
 {
     size_t row[64];
@@ -208,7 +208,8 @@ static size_t distance(const char *a, const char *b)
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= len; j++) {
-            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+            size_t substituted = diagonal + !same;
             diagonal = row[j];
             row[j] = least_of(substituted, row[j] + 1, row[j - 1] + 1);
         }

@@ -13,6 +13,7 @@
 #include "properties.h"
 #include "pubrel.h"
 #include "store/store.h"
+#include "will_delays.h"
 
 struct queue_restore;
 
@@ -32,6 +33,7 @@ struct plugin {
     struct append append;
     struct backlog backlog;
     struct pubrel pubrel;
+    struct will_delays will_delays;
     struct properties_buffer properties; // scratch of the callbacks
 };
 

@@ -95,6 +95,12 @@ void properties_buffer_release(struct properties_buffer *buffer)
     *buffer = (struct properties_buffer){0};
 }
 
+// The broker's strings end at a zero byte: what is behind one would be lost without a word.
+static bool string_is_whole(struct span span)
+{
+    return span.len == 0 || !memchr(span.data, '\0', span.len);
+}
+
 // Adds the property behind `tail`, the last of a list.
 static int property_add(mosquitto_property **tail, const struct property *property,
                         struct text *name, struct text *value)
@@ -107,6 +113,9 @@ static int property_add(mosquitto_property **tail, const struct property *proper
         name_text = text_set(name, property->name);
     if (!text || !name_text)
         return MOSQ_ERR_NOMEM;
+    if (property->type->kind != PROPERTY_BINARY &&
+        (!string_is_whole(property->name) || !string_is_whole(property->value)))
+        return MOSQ_ERR_MALFORMED_UTF8;
     switch (property->type->kind) {
     case PROPERTY_BYTE:
         return mosquitto_property_add_byte(tail, id, (uint8_t)property->number);
