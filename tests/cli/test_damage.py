@@ -65,8 +65,9 @@ def test_damaged_tables(made, clone):
             assert result.status in (0, 1, 3), (where, result)
             assert (result.status == 0) == (result.err == ""), (where, result)
             assert result.err.count("\n") <= 1, (where, result)
+            # verify also finds what export has no use for, such as a wrong total.
             if command == ["export"] and result.status == 0:
-                assert verify.status == 0 and result.out == whole, (where, result, verify)
+                assert result.out == whole, (where, result, verify)
             if command == ["export"] and result.status:
                 assert verify.status == result.status, (where, result, verify)
     assert found or ROUNDS < 20
