@@ -91,7 +91,8 @@ static struct span client_name(unsigned client)
             memset(names[i], 'a' + (int)i, 20);
             if (i >= 3)
                 memset(names[i], 'x', i == 3 ? 480 : i == 6 ? 65530 : 480 + 10 * i);
-            snprintf(names[i] + strlen(names[i]), 8, i == 3 ? "" : "%u", i);
+            if (i != 3)
+                snprintf(names[i] + strlen(names[i]), 8, "%u", i);
         }
     }
     return span_str(names[client]);
