@@ -50,7 +50,7 @@ def test_round_trip_of_odd_values(made, tmp_path):
     session = next(line for line in lines if line["type"] == "session")
     session.update(session_expiry_interval=2**32 - 1, session_expiry_time=2**40, listener_port=65535,
                    max_packet_size=2**32 - 1, will_delay_interval=2**32 - 2, will_delay_time=2**40,
-                   auth_method="x" * 65535, username={"base64": "/wD+"}, max_qos=0,
+                   auth_method="x" * 65535, username={"base64": "//4="}, max_qos=0,
                    retain_available=False)  # fmt: skip
     message = next(line for line in lines if line["type"] == "message")
     message.update(expiry_time=2**40, source_mid=65535, topic="t/" + "é" * 30000, payload_len=100000,
@@ -142,7 +142,7 @@ def test_counts_that_differ_are_reported(made, tmp_path):
              if '"type":"session","client_id":"beta"' not in line]  # fmt: skip
     result = import_lines(tmp_path / "new", lines)
     assert result.status == 3 and "what came in is not what is in the store" in result.err
-    rows = {line.split()[0]: line.split()[1:] for line in result.out.splitlines()}
+    rows = {line.split()[0]: line.split()[1:] for line in result.out.splitlines()[:7]}
     assert rows["queued"] == ["6", "2"] and rows["subscriptions"] == ["4", "2"]
     assert rows["messages"] == ["6", "6"]
 
