@@ -3,6 +3,7 @@
 
 #include "plugin.h"
 #include "queue_restore.h"
+#include "release.h"
 #include "text.h"
 #include "wills.h"
 
@@ -18,6 +19,7 @@ struct restore {
     struct text client_id;
     struct text filter;
     struct queue_restore *queue;
+    struct release *release;
 };
 
 int restore_failed(struct store_error *err, int rc, const char *format, ...)
@@ -146,6 +148,8 @@ static int on_session(void *user, const struct session *session)
         return restore_failed(restore->err, rc, "session %.200s", client_id ? client_id : "");
     if (session->connected && !has_will)
         wills_session_offline(restore->plugin, session);
+    if ((rc = release_session(restore->release, session->client_id, restore->err)))
+        return rc;
     restore->counts->sessions++;
     restore->counts->sessions_connected += session->connected;
     return 0;
@@ -172,7 +176,8 @@ static int on_subscription(void *user, const struct subscription *subscription)
 static int on_queued(void *user, const struct queued *queued)
 {
     struct restore *restore = user;
-    return queue_restore_add(restore->queue, queued, restore->err);
+    int rc = release_queued(restore->release, queued, restore->err);
+    return rc ? rc : queue_restore_add(restore->queue, queued, restore->err);
 }
 
 static int restore_all(struct restore *restore)
@@ -186,7 +191,8 @@ static int restore_all(struct restore *restore)
         (rc = store_each_session(view, on_session, restore, err)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, restore, err)) ||
         (rc = store_each_queued(view, everyone, on_queued, restore, err)) ||
-        (rc = queue_restore_finish(restore->queue, err)))
+        (rc = queue_restore_finish(restore->queue, err)) ||
+        (rc = release_finish(restore->release, view, err)))
         return rc;
     // Last, so that a will queues up behind what its subscribers were already owed.
     return wills_publish(restore->plugin, view, restore->lookup, &restore->counts->wills, err);
@@ -202,7 +208,10 @@ int restore_run(struct plugin *plugin, struct restore_counts *ret_counts, struct
     if (rc == 0)
         rc = queue_restore_new(&restore.queue, plugin, restore.lookup, &counts, err);
     if (rc == 0)
+        rc = release_new(&restore.release, plugin, restore.lookup, err);
+    if (rc == 0)
         rc = restore_all(&restore);
+    release_free(restore.release);
     queue_restore_free(restore.queue);
     store_view_close(restore.lookup);
     store_view_close(restore.view);
