@@ -1,174 +1,218 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
-// import: a new store out of the lines that export writes.
+// import: a new store out of an export, a mosquitto.db or a persist-sqlite file.
 #include "child.h"
 #include "commands.h"
-#include "entries_read.h"
 #include "escape.h"
+#include "human.h"
+#include "import.h"
 #include "interrupt.h"
 #include "list.h"
+#include "mosquitto_db.h"
 #include "new_store.h"
-#include "progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-// What the journal may hold before the tables must have it.
-#define FLUSH_BYTES (UINT64_C(64) << 20)
+#define SQLITE_MAGIC "SQLite format 3"
 
-struct import {
-    struct context *ctx;
+enum source_kind { SOURCE_JSONL, SOURCE_MOSQUITTO_DB, SOURCE_SQLITE };
+
+struct source {
     FILE *input;
-    const char *input_name;
+    const char *path;
+    enum source_kind kind;
     struct progress progress;
-    struct entry_reader reader;
-    uint64_t line;
-    uint64_t unflushed_bytes;
-    bool sessions_flushed; // the tables have every session that came
-    uint64_t counts[ENTRY_TYPES];
+    struct import import;
 };
 
-static struct import import; // the child gets only the context
+static struct source source; // the child gets only the context
 
-static int append(struct context *ctx, const struct event *event)
+static void find_kind_by(const char *magic, size_t len)
 {
-    int rc = store_append(ctx->store, event, &ctx->err);
-    if (rc == STORE_EFULL) {
-        rc = store_flush(ctx->store, &ctx->err);
-        if (rc == 0)
-            rc = store_append(ctx->store, event, &ctx->err);
+    if (len >= MOSQUITTO_DB_MAGIC_BYTES &&
+        memcmp(magic, MOSQUITTO_DB_MAGIC, MOSQUITTO_DB_MAGIC_BYTES) == 0)
+        source.kind = SOURCE_MOSQUITTO_DB;
+    else if (len >= sizeof(SQLITE_MAGIC) && memcmp(magic, SQLITE_MAGIC, sizeof(SQLITE_MAGIC)) == 0)
+        source.kind = SOURCE_SQLITE;
+}
+
+// By what the file begins with. A pipe gives back no more than the byte that was looked at.
+static int find_kind(bool standard)
+{
+    char magic[sizeof(SQLITE_MAGIC)];
+    FILE *input = source.input;
+    int first = EOF;
+    if (fseeko(input, 0, SEEK_SET) == 0) {
+        size_t got = fread(magic, 1, sizeof(magic), input);
+        if (ferror(input))
+            return context_refuse(STATUS_ERROR, "cannot read %s: %s", source.import.name,
+                                  strerror(errno));
+        rewind(input);
+        find_kind_by(magic, got);
+    } else if ((first = getc(input)) != EOF) {
+        ungetc(first, input);
     }
+    if (first == MOSQUITTO_DB_MAGIC[0] || first == SQLITE_MAGIC[0] ||
+        (standard && source.kind == SOURCE_SQLITE))
+        return context_refuse(STATUS_ERROR,
+                              "%s: only JSON lines can be read from a pipe; a mosquitto.db or an "
+                              "SQLite file must be named",
+                              source.import.name);
+    return STATUS_DONE;
+}
+
+static int read_source(struct context *ctx)
+{
+    struct import *import = &source.import;
+    int rc;
+    progress_begin(&source.progress, ctx, "imported entries", 0);
+    import->progress = &source.progress;
+    import->store = ctx->store;
+    if (source.kind == SOURCE_MOSQUITTO_DB)
+        rc = import_mosquitto_db(import, source.input, &ctx->err);
+    else if (source.kind == SOURCE_SQLITE)
+        rc = import_sqlite(import, source.path, &ctx->err);
+    else
+        rc = import_jsonl(import, source.input, &ctx->err);
+    progress_end(&source.progress);
     return rc;
 }
 
-// A session is added as connected; one that is not has left since.
-static int append_session(struct context *ctx, const struct event *event)
+// ---- the report ----------------------------------------------------------------------------
+
+static const char *type_word(enum entry_type type)
 {
-    const struct session *session = &event->session;
-    import.sessions_flushed = false;
-    int rc = append(ctx, event);
-    if (rc || session->connected)
-        return rc;
-    struct event offline = {.type = RECORD_SESSION_OFFLINE};
-    offline.connection = (struct connection){.client_id = session->client_id,
-                                             .session_expiry_time = session->session_expiry_time};
-    return append(ctx, &offline);
+    return type == ENTRY_STORE ? "other" : entry_type_plural(type);
 }
 
-// The lines do not say in whose name a will is published: it is the session's user.
-static int append_will(struct context *ctx, struct event *event)
+// What was taken and is not there went over something of the same name.
+static void count_doubles(struct import *import, const struct store_stats *stats)
 {
-    struct session session;
-    struct store_error none;
-    int rc = import.sessions_flushed ? 0 : store_flush(ctx->store, &ctx->err);
-    import.sessions_flushed = rc == 0;
-    if (rc == 0)
-        rc = store_view_open(&ctx->view, ctx->store, &ctx->err);
-    if (rc)
-        return rc;
-    if (store_get_session(ctx->view, event->will.client_id, &session, &none) == 0) {
-        event->will.username = session.username;
-        event->will.listener_port = session.listener_port;
-    }
-    rc = append(ctx, event);
-    store_view_close(ctx->view);
-    ctx->view = NULL;
-    return rc;
-}
-
-static int append_entry(struct context *ctx, enum entry_type type, struct event *event)
-{
-    switch (type) {
-    case ENTRY_STORE:
-        return 0;
-    case ENTRY_SESSION:
-        return append_session(ctx, event);
-    case ENTRY_WILL:
-        return append_will(ctx, event);
-    default:
-        return append(ctx, event);
+    const uint64_t there[ENTRY_TYPES] = {
+        [ENTRY_SESSION] = stats->sessions,  [ENTRY_SUBSCRIPTION] = stats->subscriptions,
+        [ENTRY_MESSAGE] = stats->messages,  [ENTRY_QUEUED] = stats->queued,
+        [ENTRY_RETAINED] = stats->retained, [ENTRY_WILL] = stats->wills,
+    };
+    for (unsigned type = ENTRY_SESSION; type < ENTRY_TYPES; type++) {
+        uint64_t out = import->out[type];
+        import->out[type] = there[type];
+        if (out != there[type])
+            import_lose_part(import, (enum entry_type)type,
+                             "others of the same name have taken their places",
+                             "%" PRIu64 " of them", out - there[type]);
     }
 }
 
-static int take_line(const char *line, size_t len)
-{
-    struct context *ctx = import.ctx;
-    enum entry_type type;
-    struct event event;
-    import.line++;
-    int rc = entry_read(&import.reader, line, len, &type, &event, &ctx->err);
-    if (rc == 0 && import.line == 1 && type != ENTRY_STORE)
-        rc = error_set(&ctx->err, STORE_EINVAL, "an export begins with a line of type store");
-    if (rc)
-        return error_prefix(&ctx->err, "%s, line %" PRIu64, import.input_name, import.line);
-    rc = append_entry(ctx, type, &event);
-    import.counts[type]++;
-    import.unflushed_bytes += len;
-    if (rc == 0 && import.unflushed_bytes > FLUSH_BYTES) {
-        rc = store_flush(ctx->store, &ctx->err);
-        import.unflushed_bytes = 0;
-    }
-    progress_step(&import.progress);
-    return rc;
-}
-
-static int take_all(void)
-{
-    struct context *ctx = import.ctx;
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t len;
-    int rc = 0;
-    progress_begin(&import.progress, ctx, "imported entries", 0);
-    errno = 0;
-    while (rc == 0 && !interrupt_pending() && (len = getline(&line, &size, import.input)) >= 0) {
-        if (len > 0 && line[len - 1] == '\n')
-            len--;
-        if (len > 0)
-            rc = take_line(line, (size_t)len);
-    }
-    if (rc == 0 && !interrupt_pending() && ferror(import.input))
-        rc = error_set_errno(&ctx->err, errno ? errno : EIO, "cannot read %s", import.input_name);
-    if (rc == 0 && !interrupt_pending() && import.line == 0)
-        rc = error_set(&ctx->err, STORE_EINVAL, "%s holds no line", import.input_name);
-    progress_end(&import.progress);
-    entry_reader_release(&import.reader);
-    free(line);
-    return rc;
-}
-
-// Counts in beside counts out. STATUS_FOUND if they differ.
-static int report(struct context *ctx, const struct store_stats *stats)
+static void report_counts(struct context *ctx, cJSON *document)
 {
     static const struct column columns[] = {
         {"type", "TYPE", COLUMN_WORD},
         {"in", "IN", COLUMN_COUNT},
         {"out", "OUT", COLUMN_COUNT},
     };
-    const uint64_t out[ENTRY_TYPES] = {
-        [ENTRY_SESSION] = stats->sessions,  [ENTRY_SUBSCRIPTION] = stats->subscriptions,
-        [ENTRY_MESSAGE] = stats->messages,  [ENTRY_QUEUED] = stats->queued,
-        [ENTRY_RETAINED] = stats->retained, [ENTRY_WILL] = stats->wills,
-    };
+    const struct import *import = &source.import;
     struct list list;
-    int status = STATUS_DONE;
-    list_begin(&list, ctx, "imported", columns, sizeof(columns) / sizeof(columns[0]));
+    list_begin_part(&list, ctx, document, "imported", columns, 3);
+    list.limit = UINT64_MAX;
     for (unsigned type = ENTRY_SESSION; type < ENTRY_TYPES; type++) {
         list_row(&list);
-        list_word(&list, entry_type_plural((enum entry_type)type));
-        list_number(&list, import.counts[type]);
-        list_number(&list, out[type]);
-        if (import.counts[type] != out[type]) {
+        list_word(&list, type_word((enum entry_type)type));
+        list_number(&list, import->in[type]);
+        list_number(&list, import->out[type]);
+        if (import->in[type] != import->out[type])
             list_paint(&list, "red");
-            status = STATUS_FOUND;
-        }
     }
     list_end(&list, "");
-    if (status)
-        context_refuse(STATUS_FOUND, "what came in is not what is in the store: lines name one "
-                                     "thing twice, or a client or message that no line brings");
+    cJSON_DeleteItemFromObject(document, "imported_more"); // there never are more
+}
+
+static void report_losses(struct context *ctx, cJSON *document)
+{
+    static const struct column columns[] = {
+        {"type", "LEFT OUT", COLUMN_WORD},
+        {"what", "WHAT", COLUMN_PROSE},
+        {"why", "WHY", COLUMN_PROSE},
+    };
+    const struct import *import = &source.import;
+    struct list list;
+    if (!import->losses_count && !document)
+        return;
+    if (!document)
+        printf("\n");
+    list_begin_part(&list, ctx, document, "left_out", columns, 3);
+    for (size_t i = 0; i < import->losses_count; i++) {
+        if (!list_row(&list))
+            continue;
+        list_word(&list, type_word(import->losses[i].type));
+        list_word(&list, import->losses[i].what);
+        list_word(&list, import->losses[i].why);
+    }
+    list.hidden += import->losses_more;
+    list_end(&list, "");
+}
+
+static void report_notes(cJSON *document)
+{
+    struct import *import = &source.import;
+    cJSON *array = document ? cJSON_AddArrayToObject(document, "notes") : NULL;
+    struct text count = {0};
+    if (import->expired_sessions) {
+        human_plural(&count, import->expired_sessions, "session");
+        import_note(import, "%s had expired; the broker drops what has expired when it starts",
+                    count.data);
+    }
+    text_clear(&count);
+    if (import->expired_messages) {
+        human_plural(&count, import->expired_messages, "message");
+        import_note(import, "%s had expired; the broker drops what has expired when it starts",
+                    count.data);
+    }
+    text_release(&count);
+    for (size_t i = 0; i < import->notes_count; i++) {
+        if (array)
+            cJSON_AddItemToArray(array, cJSON_CreateString(import->notes[i].data));
+        else
+            context_note("%s", import->notes[i].data);
+    }
+}
+
+// STATUS_FOUND if something did not go in.
+static int report(struct context *ctx, bool dry_run)
+{
+    const struct import *import = &source.import;
+    cJSON *document = ctx->json ? json_document() : NULL;
+    if (document) {
+        json_add_string(document, "source", import->format);
+        json_add_bool(document, "dry_run", dry_run);
+    } else if (source.kind != SOURCE_JSONL || dry_run) {
+        context_note("%s is %s%s", import->name, import->format,
+                     dry_run ? "; a dry run makes no store" : "");
+    }
+    report_counts(ctx, document);
+    report_losses(ctx, document);
+    report_notes(document);
+    if (document)
+        json_print(document);
+    if (!import->losses_count)
+        return STATUS_DONE;
+    if (dry_run)
+        return context_refuse(STATUS_FOUND, "not all of %s can be imported: see the list",
+                              import->name);
+    return context_refuse(STATUS_FOUND, "what came in is not what is in the store: see the list");
+}
+
+// ---- the work ------------------------------------------------------------------------------
+
+static int look(struct context *ctx)
+{
+    interrupt_catch();
+    int rc = read_source(ctx);
+    int status = STATUS_DONE;
+    if (!interrupt_pending())
+        status = rc ? context_fail(ctx) : report(ctx, true);
+    interrupt_die();
     return status;
 }
 
@@ -178,13 +222,15 @@ static int work(struct context *ctx)
     struct store_stats stats = {0};
     interrupt_catch();
     int status = new_store_open(&new_store, ctx, ctx->path);
-    if (status == STATUS_DONE && (take_all() || store_flush(ctx->store, &ctx->err) ||
+    if (status == STATUS_DONE && (read_source(ctx) || store_flush(ctx->store, &ctx->err) ||
                                   store_stats(ctx->store, &stats, &ctx->err)))
-        status = context_fail(ctx);
+        status = interrupt_pending() ? STATUS_ERROR : context_fail(ctx);
     if (status == STATUS_DONE && !interrupt_pending())
         status = new_store_finish(&new_store, ctx, ctx->path);
-    if (status == STATUS_DONE && !interrupt_pending())
-        status = report(ctx, &stats);
+    if (status == STATUS_DONE && !interrupt_pending()) {
+        count_doubles(&source.import, &stats);
+        status = report(ctx, false);
+    }
     new_store_discard(&new_store, ctx);
     interrupt_die();
     return status;
@@ -192,23 +238,23 @@ static int work(struct context *ctx)
 
 int cmd_import(struct context *ctx)
 {
-    const char *name = ctx->args->positional[0];
-    bool standard = strcmp(name, "-") == 0;
+    bool standard = strcmp(ctx->args->positional[0], "-") == 0;
     struct text shown = {0};
-    escape_add(&shown, span_str(standard ? "standard input" : name));
+    source.path = ctx->args->positional[0];
+    escape_add(&shown, span_str(standard ? "standard input" : source.path));
+    source.import.name = shown.data;
     // Opened before the child becomes the folder's owner, who may not read it.
-    import = (struct import){
-        .ctx = ctx,
-        .input = standard ? stdin : fopen(name, "re"),
-        .input_name = shown.data,
-    };
+    source.input = standard ? stdin : fopen(source.path, "re");
     int status;
-    if (import.input)
-        status = child_run(ctx, work);
+    if (source.input)
+        status = find_kind(standard);
     else
         status = context_refuse(STATUS_ERROR, "cannot read %s: %s", shown.data, strerror(errno));
-    if (import.input && !standard)
-        fclose(import.input);
+    if (source.input && status == STATUS_DONE)
+        status = child_run(ctx, context_given(ctx, OPT_DRY_RUN) ? look : work);
+    if (source.input && !standard)
+        fclose(source.input);
+    import_release(&source.import);
     text_release(&shown);
     return status;
 }

@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -175,9 +174,11 @@ static bool read_id(const cJSON *item, uint64_t *ret_id)
 
 static bool read_integer(const cJSON *item, double least, double most, int64_t *ret_number)
 {
-    double value = cJSON_IsNumber(item) ? item->valuedouble : NAN;
     // NaN compares false.
-    if (!(value >= least && value <= most) || value != floor(value))
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= least && item->valuedouble <= most))
+        return false;
+    double value = item->valuedouble;
+    if (value != (double)(int64_t)value)
         return false;
     *ret_number = (int64_t)value;
     return true;

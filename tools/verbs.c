@@ -32,14 +32,18 @@ const struct verb verbs[] = {
      "Topics and client ids stay.",
      "mosquitto_lmdb export | gzip > store.jsonl.gz\t\n"
      "mosquitto_lmdb export | jq -r 'select(.type==\"retained\").topic'\tthe retained topics"},
-    {"import", NULL, "FILE", 1, 1, VERB_PROBES, NO_OPTIONS, cmd_import,
-     "make a new store out of an export",
-     "Reads the JSON lines that export writes from FILE, or from standard input if it is -, into a "
-     "new store: the folder of --store must not exist, or be empty. Ids and the order of queues "
-     "are kept. Prints how many entries came in and how many the store has, and ends with 3 if "
-     "the two differ.\n\n"
+    {"import", NULL, "FILE", 1, 1, VERB_PROBES, OPTIONS(OPT_DRY_RUN, OPT_LIMIT), cmd_import,
+     "make a new store out of an export, a mosquitto.db or a persist-sqlite file",
+     "Reads FILE into a new store: the folder of --store must not exist, or be empty. FILE is what "
+     "export writes (standard input if it is -), a mosquitto.db of version 2 to 6, as Mosquitto "
+     "1.0 to 2.1 writes it, or a file of Mosquitto's persist-sqlite plugin. The broker that wrote "
+     "it must have stopped.\n\n"
+     "Queued messages keep their order, packet ids, states and properties. Prints how many entries "
+     "came in and how many the store has. What could not go in is listed with the reason, at most "
+     "--limit rows of it, and the command ends with 3. With --dry-run it only reads and counts.\n\n"
      "The folder takes its name when all is in it; until then it is called DIR.new.",
      "mosquitto_lmdb --store /srv/mqtt/new import store.jsonl\t\n"
+     "mosquitto_lmdb import /var/lib/mosquitto/mosquitto.db\tmove to this plugin\n"
      "mosquitto_lmdb export | ssh other mosquitto_lmdb --store /srv/mqtt/store import -\t"},
     {"session", "ls", "", 0, 0, VERB_READS | VERB_STREAMS,
      OPTIONS(OPT_MATCH, OPT_OFFLINE, OPT_IDLE, OPT_QUEUE_GT, OPT_SORT, OPT_LIMIT), cmd_session_ls,
