@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "checksum.h"
 #include "record.h"
+#include "seeded.h"
 
 #include <string.h>
 
@@ -58,7 +59,7 @@ int segment_header_decode(const uint8_t *src, struct segment_header *ret_header,
 {
     if (memcmp(src + AT_MAGIC, SEGMENT_MAGIC, 8) != 0)
         return error_set(err, STORE_EFOREIGN, "this is not a journal segment");
-    if (!segment_header_checks(src))
+    if (!segment_header_checks(src) && !SEEDED(HEADER_NOT_CHECKED))
         return error_set(err, STORE_EDAMAGED, "the segment header's checksum does not match");
     uint32_t unknown = get_u32(src + AT_INCOMPAT) & ~FORMAT_INCOMPAT_KNOWN;
     if (unknown)
@@ -91,6 +92,10 @@ int segment_header_decode(const uint8_t *src, struct segment_header *ret_header,
 // splitmix64 (Steele, Lea, Flood 2014).
 static uint64_t frame_seed(uint64_t salt, uint64_t position, uint32_t length, uint8_t type)
 {
+    if (SEEDED(SALT_NOT_IN_SEED))
+        salt = 0;
+    if (SEEDED(POSITION_NOT_IN_SEED))
+        position = 0;
     uint64_t seed = salt ^ position * 0x9e3779b97f4a7c15u;
     seed = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9u;
     seed ^= (uint64_t)length << 8 | type;
@@ -105,23 +110,37 @@ static uint64_t frame_first_word(uint32_t length, uint8_t type, uint64_t seed)
     return (uint64_t)length | (uint64_t)type << 32 | (seed & 0xffff) << 48;
 }
 
+static void first_word_store(uint8_t *at, uint64_t first_word)
+{
+    uint8_t word[8];
+    uint64_t in_memory_order;
+    put_u64(word, first_word);
+    memcpy(&in_memory_order, word, sizeof(word));
+    __atomic_store_n((uint64_t *)(void *)at, in_memory_order, __ATOMIC_RELEASE);
+}
+
+// Over the durable position and the body.
+static uint64_t frame_checksum(const uint8_t *at, size_t body_bytes, uint64_t seed)
+{
+    if (SEEDED(DURABLE_NOT_COVERED))
+        return checksum64(at + FRAME_HEADER_BYTES, body_bytes, seed);
+    return checksum64(at + 16, 8 + body_bytes, seed);
+}
+
 uint64_t frame_seal(uint8_t *at, uint8_t type, size_t body_bytes, uint64_t salt, uint64_t position,
                     uint64_t durable)
 {
     size_t length = FRAME_HEADER_BYTES + body_bytes;
     size_t total = frame_total_bytes(body_bytes);
-    memset(at + length, 0, total - length + FRAME_TERMINATOR_BYTES);
-
     uint64_t seed = frame_seed(salt, position, (uint32_t)length, type);
+    uint64_t first_word = frame_first_word((uint32_t)length, type, seed);
+    if (SEEDED(FIRST_WORD_FIRST))
+        first_word_store(at, first_word);
+    memset(at + length, 0, total - length + (SEEDED(NO_TERMINATOR) ? 0 : FRAME_TERMINATOR_BYTES));
     put_u64(at + 16, durable);
-    uint64_t checksum = checksum64(at + 16, 8 + body_bytes, seed);
+    uint64_t checksum = frame_checksum(at, body_bytes, seed);
     put_u64(at + 8, checksum);
-
-    uint8_t word[8];
-    uint64_t in_memory_order;
-    put_u64(word, frame_first_word((uint32_t)length, type, seed));
-    memcpy(&in_memory_order, word, sizeof(word));
-    __atomic_store_n((uint64_t *)(void *)at, in_memory_order, __ATOMIC_RELEASE);
+    first_word_store(at, first_word);
     return checksum;
 }
 
@@ -141,7 +160,7 @@ enum frame_verdict frame_read(const uint8_t *segment, uint64_t bytes, uint64_t n
         return FRAME_INVALID;
     size_t body_bytes = length - FRAME_HEADER_BYTES;
     size_t total = frame_total_bytes(body_bytes);
-    if (bytes - offset < total + FRAME_TERMINATOR_BYTES)
+    if (bytes - offset < total + FRAME_TERMINATOR_BYTES && !SEEDED(LENGTH_NOT_CHECKED))
         return FRAME_INVALID;
 
     uint64_t position = position_of(number, offset);
@@ -149,7 +168,7 @@ enum frame_verdict frame_read(const uint8_t *segment, uint64_t bytes, uint64_t n
     if (word != frame_first_word(length, type, seed))
         return FRAME_INVALID;
     uint64_t checksum = get_u64(at + 8);
-    if (checksum != checksum64(at + 16, 8 + body_bytes, seed))
+    if (checksum != frame_checksum(at, body_bytes, seed) && !SEEDED(CHECKSUM_NOT_CHECKED))
         return FRAME_INVALID;
     for (size_t i = length; i < total; i++) {
         if (at[i] != 0)

@@ -2,6 +2,7 @@
 #include "journal_internal.h"
 
 #include "record.h"
+#include "seeded.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ void journal_say(struct journal *journal, enum store_notice_level level, const c
     journal->options.notice(journal->options.notice_user, level, sentence);
 }
 
-void journal_poison(struct journal *journal, const struct store_error *reason)
+bool journal_set_poisoned(struct journal *journal, const struct store_error *reason)
 {
     bool first = false;
     pthread_mutex_lock(&journal->lock);
@@ -33,10 +34,20 @@ void journal_poison(struct journal *journal, const struct store_error *reason)
         first = true;
     }
     pthread_mutex_unlock(&journal->lock);
-    if (first)
-        journal_say(journal, STORE_NOTICE_ERROR,
-                    "%s; the journal takes nothing more until the broker is started again",
-                    reason->sentence);
+    return first;
+}
+
+void journal_say_poisoned(struct journal *journal, const struct store_error *reason)
+{
+    journal_say(journal, STORE_NOTICE_ERROR,
+                "%s; the journal takes nothing more until the broker is started again",
+                reason->sentence);
+}
+
+void journal_poison(struct journal *journal, const struct store_error *reason)
+{
+    if (journal_set_poisoned(journal, reason))
+        journal_say_poisoned(journal, reason);
 }
 
 bool journal_is_poisoned(struct journal *journal, struct store_error *err)
@@ -54,11 +65,13 @@ static void frame_append(struct journal *journal, const struct event *event, siz
 {
     struct segment *segment = journal->current;
     uint8_t *at = segment->map + journal->offset;
+    uint64_t position = position_of(segment->header.number, journal->offset);
+    uint64_t durable = atomic_load_explicit(&journal->durable, memory_order_relaxed);
+    if (SEEDED(DURABLE_CLAIMS_ALL))
+        durable = position;
     record_encode(event, at + FRAME_HEADER_BYTES);
     journal->last_checksum =
-        frame_seal(at, (uint8_t)event->type, body_bytes, segment->header.salt,
-                   position_of(segment->header.number, journal->offset),
-                   atomic_load_explicit(&journal->durable, memory_order_relaxed));
+        frame_seal(at, (uint8_t)event->type, body_bytes, segment->header.salt, position, durable);
     journal->offset += frame_total_bytes(body_bytes);
     atomic_store_explicit(&journal->end, position_of(segment->header.number, journal->offset),
                           memory_order_release);
@@ -83,7 +96,7 @@ static int journal_roll(struct journal *journal, struct store_error *err)
     }
 
     struct event link = {.type = RECORD_SEGMENT_LINK,
-                         .link = {.previous_end = atomic_load(&journal->end),
+                         .link = {.previous_end = SEEDED(NO_LINK) ? 0 : atomic_load(&journal->end),
                                   .previous_checksum = journal->last_checksum}};
     size_t link_bytes = 0;
     record_size(&link, &link_bytes, NULL);
@@ -174,7 +187,7 @@ int journal_append(struct journal *journal, const struct event *event, struct st
         journal->on_bytes(journal->on_bytes_user);
     }
     if (atomic_load_explicit(&journal->sync_mode, memory_order_relaxed) == STORE_SYNC_ALWAYS &&
-        record_promised(event))
+        record_promised(event) && !SEEDED(ALWAYS_NOT_SYNCED))
         return journal_sync(journal, err);
     return 0;
 }
@@ -213,7 +226,9 @@ int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *e
 {
     if (journal_is_poisoned(journal, err))
         return STORE_EPOISONED;
-    uint64_t reserve = atomic_load_explicit(&journal->reserve_bytes, memory_order_relaxed);
+    uint64_t reserve = SEEDED(RESERVE_NOT_KEPT)
+                           ? 0
+                           : atomic_load_explicit(&journal->reserve_bytes, memory_order_relaxed);
     uint64_t usual = journal->options.segment_bytes;
     uint64_t need = bytes + ADMIT_OVERHEAD_BYTES;
     bool oversize = need > usual - SEGMENT_HEADER_BYTES;
@@ -236,7 +251,7 @@ int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *e
 
 uint32_t journal_tick(struct journal *journal)
 {
-    if (!journal->unmarked)
+    if (!journal->unmarked || SEEDED(NO_IDLE_MARK))
         return 0;
     pthread_mutex_lock(&journal->lock);
     uint32_t interval_ms = journal->options.sync_interval_ms;

@@ -73,6 +73,11 @@ int journal_prepare(struct journal *journal, uint64_t bytes, struct store_error 
 void *journal_keeper_run(void *journal);
 void *journal_syncer_run(void *journal);
 
+// The first half of journal_poison, without the notice: whether this was the first reason. For a
+// caller that holds a lock, who then calls journal_say_poisoned without it.
+bool journal_set_poisoned(struct journal *journal, const struct store_error *reason);
+void journal_say_poisoned(struct journal *journal, const struct store_error *reason);
+
 void journal_say(struct journal *journal, enum store_notice_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

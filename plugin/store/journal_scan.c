@@ -2,6 +2,7 @@
 #include "journal_scan.h"
 
 #include "record.h"
+#include "seeded.h"
 
 #include <stdlib.h>
 
@@ -34,6 +35,21 @@ static uint64_t image_walk(const struct segment_image *image, uint64_t offset,
     }
     extent->end = position_of(image->header.number, offset);
     return offset;
+}
+
+// Loads a segment behind the one that is needed. Its header may be damaged if it was prepared and
+// never used: then *ret_unused, and there is no image. In any other the records may have been
+// durable, and no crash damages a header, for it is synced before the file gets its name.
+static int later_image_load(struct segment_image *image, struct os_dir *dir, uint64_t number,
+                            const uint8_t store_id[16], bool *ret_unused, struct store_error *err)
+{
+    struct store_error reason = {0};
+    int rc = segment_image_load(image, dir, number, store_id, &reason);
+    *ret_unused = (rc == STORE_EDAMAGED || rc == STORE_EFOREIGN) &&
+                  (segment_is_blank(dir, number) || SEEDED(LAST_HEADER_IGNORED));
+    if (rc && !*ret_unused && err)
+        *err = reason;
+    return *ret_unused ? 0 : rc;
 }
 
 // What lies behind the end: evidence that it was durable, and how much it is.
@@ -85,17 +101,22 @@ static int tail_judge(struct os_dir *dir, const uint8_t store_id[16], const uint
     struct behind behind = {0};
     for (size_t i = 0; i < count; i++) {
         struct segment_image image = {0};
-        if (numbers[i] < number)
+        bool unused = false;
+        if (numbers[i] < number || (SEEDED(EVIDENCE_HERE_ONLY) && numbers[i] > number))
             continue;
-        int rc = segment_image_load(&image, dir, numbers[i], store_id, err);
-        if (rc == STORE_EDAMAGED && numbers[i] != number)
-            continue; // it holds nothing that could speak against the end
+        int rc = numbers[i] == number
+                     ? segment_image_load(&image, dir, number, store_id, err)
+                     : later_image_load(&image, dir, numbers[i], store_id, &unused, err);
         if (rc)
             return rc;
+        if (unused)
+            continue; // it holds nothing that could speak against the end
         image_search(&image, numbers[i] == number ? offset : SEGMENT_HEADER_BYTES, &behind);
         segment_image_release(&image);
     }
-    if (behind.durable > extent->end)
+    if (SEEDED(TORN_IS_DAMAGE) && behind.last_position)
+        behind.durable = behind.last_position;
+    if (behind.durable > extent->end && !SEEDED(DAMAGE_IS_TORN))
         return error_set(err, STORE_EDAMAGED,
                          "%010llu.log: the record at offset %llu does not check, and later records "
                          "say that it was on the disk; nothing was changed; " REPAIR_ADVICE,
@@ -121,7 +142,7 @@ static int numbers_check(const uint64_t *numbers, size_t count, uint64_t first,
             break;
         expected++;
     }
-    if (expected == first || (count && numbers[count - 1] >= expected))
+    if (expected == first || (count && numbers[count - 1] >= expected && !SEEDED(GAP_NOT_SEEN)))
         return error_set(
             err, STORE_EDAMAGED,
             "%010llu.log is missing, but the store needs it; put it back, or " REPAIR_ADVICE,
@@ -140,11 +161,14 @@ static enum link_verdict link_check(const struct segment_image *image,
     if (image_frame(image, SEGMENT_HEADER_BYTES, &frame) != FRAME_VALID)
         return LINK_UNUSED;
     if (record_decode(frame.type, frame.body, frame.body_bytes, &event, NULL) ||
-        event.type != RECORD_SEGMENT_LINK || event.link.previous_end != before->end)
+        event.type != RECORD_SEGMENT_LINK)
+        return LINK_ELSEWHERE;
+    if (event.link.previous_end != before->end && !SEEDED(LINK_NOT_CHECKED))
         return LINK_ELSEWHERE;
     // The scan may have begun at the very end of the segment before: then there is no checksum to
     // hold against the link's.
-    if (before->end_checksum && event.link.previous_checksum != before->end_checksum)
+    if (before->end_checksum && event.link.previous_checksum != before->end_checksum &&
+        !SEEDED(LINK_CHECKSUM_NOT_CHECKED) && !SEEDED(LINK_NOT_CHECKED))
         return LINK_ELSEWHERE;
     return LINK_GOES_ON;
 }
@@ -171,13 +195,13 @@ int journal_scan(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
 
     for (uint64_t number = first; number <= numbers[count - 1]; number++) {
         struct segment_image image = {0};
-        rc = segment_image_load(&image, dir, number, store_id, err);
-        if (rc == STORE_EDAMAGED && number != first && number == numbers[count - 1]) {
-            rc = 0; // a roll-over that was cut short: the segment before ends the log
-            break;
-        }
+        bool unused = false;
+        rc = number == first ? segment_image_load(&image, dir, number, store_id, err)
+                             : later_image_load(&image, dir, number, store_id, &unused, err);
         if (rc)
             goto done;
+        if (unused)
+            break; // the segment before ends the log
         uint64_t start = number == first ? position_offset(from) : SEGMENT_HEADER_BYTES;
         if (start < SEGMENT_HEADER_BYTES || start > image.header.bytes) {
             rc = error_set(err, STORE_EDAMAGED,

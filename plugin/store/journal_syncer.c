@@ -4,12 +4,15 @@
 // at intervals.
 #include "journal_internal.h"
 
+#include "seeded.h"
+
 #include <errno.h>
 
 // Syncs the live segments from the one with the durable position on to the one with `target`.
 static int segments_sync(struct journal *journal, uint64_t target, struct store_error *err)
 {
-    uint64_t number = position_segment(atomic_load(&journal->durable));
+    uint64_t number =
+        position_segment(SEEDED(LAST_SEGMENT_ONLY) ? target : atomic_load(&journal->durable));
     for (; number <= position_segment(target); number++) {
         // Segments are only recycled behind the covered position, and that is never ahead of the
         // durable one.
@@ -17,6 +20,8 @@ static int segments_sync(struct journal *journal, uint64_t target, struct store_
         if (!segment)
             continue;
         int rc = os_file_sync(segment->file, err);
+        if (rc && SEEDED(SYNC_RETRIED))
+            rc = os_file_sync(segment->file, err);
         journal_unpin(journal, segment);
         if (rc)
             return rc;
@@ -28,20 +33,31 @@ int journal_sync(struct journal *journal, struct store_error *err)
 {
     uint64_t target = journal_end(journal);
     struct store_error reason = {0};
+    bool poisoned = false;
     int rc = 0;
 
     pthread_mutex_lock(&journal->sync_lock);
     if (journal_is_poisoned(journal, err)) {
         rc = STORE_EPOISONED;
     } else if (atomic_load(&journal->durable) < target) {
+        if (SEEDED(DURABLE_BEFORE_SYNC))
+            atomic_store(&journal->durable, target);
         rc = segments_sync(journal, target, &reason);
+        if (SEEDED(DURABLE_AFTER_SYNC))
+            target = journal_end(journal);
         if (rc == 0)
             atomic_store_explicit(&journal->durable, target, memory_order_release);
+        else if (!SEEDED(SYNC_NOT_POISONING) && !SEEDED(POISONED_LATE))
+            // before the lock goes: the kernel may tell the next who syncs that all is well
+            poisoned = journal_set_poisoned(journal, &reason);
     }
     pthread_mutex_unlock(&journal->sync_lock);
 
-    if (rc && reason.code) {
+    if (SEEDED(POISONED_LATE) && reason.code)
         journal_poison(journal, &reason);
+    if (poisoned)
+        journal_say_poisoned(journal, &reason);
+    if (rc && reason.code) {
         if (err)
             *err = reason;
         rc = error_set(err, STORE_EPOISONED, "%s", reason.sentence);

@@ -6,6 +6,7 @@
 #include "record.h"
 
 #include "bytes.h"
+#include "seeded.h"
 
 #define STRING_MAX_BYTES 65535u
 #define PROPERTIES_MAX_BYTES 268435455u
@@ -150,6 +151,8 @@ static bool type_is_known(unsigned type)
 
 bool record_promised(const struct event *event)
 {
+    if (SEEDED(PROMISE_FORGOTTEN) && event->type == RECORD_QUEUE_ADD)
+        return false;
     switch (event->type) {
     case RECORD_QUEUE_DELETE:
         // Losing the end of an outgoing message costs a legal second delivery or a second PUBREL

@@ -2,6 +2,7 @@
 #include "replay.h"
 
 #include "fold.h"
+#include "seeded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ int replay_run(struct os_dir *dir, struct tables *tables, const uint8_t store_id
     int rc = journal_scan(dir, store_id, from, &result.extent, err);
     if (rc)
         return rc;
-    if (result.extent.torn_bytes)
+    if (result.extent.torn_bytes && !SEEDED(TORN_NOT_KEPT))
         rc = torn_keep(dir, store_id, &result.extent, result.torn_file, sizeof(result.torn_file),
                        err);
     if (rc == 0)

@@ -2,6 +2,7 @@
 #include "segment.h"
 
 #include "bytes.h"
+#include "seeded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
     char name[SEGMENT_NAME_BYTES];
     segment_name(header->number, name);
     uint8_t *block = NULL;
+    size_t block_bytes =
+        SEGMENT_HEADER_BYTES + (SEEDED(NO_FIRST_TERMINATOR) ? 0 : FRAME_TERMINATOR_BYTES);
     bool named = false;
     int rc = 0;
 
@@ -45,7 +48,8 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
         goto done;
     }
     segment->header = *header;
-    if ((rc = os_random(&segment->header.salt, sizeof(segment->header.salt), err)))
+    if (!SEEDED(SALT_NOT_DRAWN) &&
+        (rc = os_random(&segment->header.salt, sizeof(segment->header.salt), err)))
         goto done;
 
     if (recycle)
@@ -59,14 +63,13 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
                            OS_READ | OS_WRITE | OS_CREATE, err)) ||
         (rc = os_file_fill(segment->file, segment->header.bytes, err)) ||
         // The terminator goes with the header: a recycled file holds an old frame there.
-        (rc = os_file_write(segment->file, 0, block, SEGMENT_HEADER_BYTES + FRAME_TERMINATOR_BYTES,
-                            err)) ||
-        (rc = os_file_sync(segment->file, err)) ||
+        (rc = os_file_write(segment->file, 0, block, block_bytes, err)) ||
+        (!SEEDED(SEGMENT_NOT_SYNCED) && (rc = os_file_sync(segment->file, err))) ||
         (rc = os_dir_rename(dir, SEGMENT_PREPARE_NAME, name, err)))
         goto done;
     named = true;
     void *map = NULL;
-    if ((rc = os_dir_sync(dir, err)) ||
+    if ((!SEEDED(SEGMENT_NAME_NOT_SYNCED) && (rc = os_dir_sync(dir, err))) ||
         (rc = os_file_map(segment->file, (size_t)segment->header.bytes, &map, err)))
         goto done;
     segment->map = map;
@@ -147,7 +150,7 @@ int segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t
         rc = header_load(file, number, &image->header, err);
     if (rc)
         goto done;
-    if (memcmp(image->header.store_id, store_id, 16) != 0) {
+    if (memcmp(image->header.store_id, store_id, 16) != 0 && !SEEDED(FOREIGN_NOT_SEEN)) {
         rc = error_set(err, STORE_EDAMAGED,
                        "%s belongs to another store; it was copied here, move it away", name);
         goto done;
@@ -167,6 +170,34 @@ done:
     if (rc)
         segment_image_release(image);
     return rc;
+}
+
+static bool bytes_are_zero(const uint8_t *bytes, size_t len)
+{
+    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+bool segment_is_blank(struct os_dir *dir, uint64_t number)
+{
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    char name[SEGMENT_NAME_BYTES];
+    struct os_file *file = NULL;
+    uint64_t bytes = 0, offset = 0;
+    size_t len = 0;
+    bool blank = true;
+    segment_name(number, name);
+    int rc = os_file_open(&file, dir, name, OS_READ, NULL);
+    if (rc == 0)
+        rc = os_file_size(file, &bytes, NULL);
+    if (bytes < SEGMENT_MIN_BYTES)
+        blank = false;
+    while (rc == 0 && blank && offset < bytes) {
+        rc = os_file_read(file, offset, block, sizeof(block), &len, NULL);
+        blank = rc == 0 && len > 0 && bytes_are_zero(block, len) == (offset > 0);
+        offset += len;
+    }
+    os_file_close(file);
+    return rc == 0 && blank;
 }
 
 void segment_image_release(struct segment_image *image)

@@ -45,6 +45,9 @@ int segment_header_load(struct os_dir *dir, uint64_t number, struct segment_head
 // Reads the whole file; the header must belong to `store_id`.
 int segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t number,
                        const uint8_t store_id[16], struct store_error *err);
+// Whether there is a header of some kind and nothing but zeros behind it, as in a new segment that
+// was not used yet. False if the file cannot be read.
+bool segment_is_blank(struct os_dir *dir, uint64_t number);
 void segment_image_release(struct segment_image *image);
 
 // The numbers of all segments in the folder, ascending; free(*ret_numbers).

@@ -2,6 +2,7 @@
 #include "store_internal.h"
 
 #include "replay.h"
+#include "seeded.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -143,12 +144,13 @@ static int segments_remove_outside(struct store *store, uint64_t first, uint64_t
     uint64_t *numbers = NULL;
     size_t count = 0;
     int rc = segment_list(store->dir, &numbers, &count, err);
-    for (size_t i = count; rc == 0 && i-- > 0;) {
+    for (size_t left = count; rc == 0 && left > 0; left--) {
         char name[SEGMENT_NAME_BYTES];
+        size_t i = SEEDED(REMOVED_UPWARDS) ? count - left : left - 1;
         segment_name(numbers[i], name);
         if (numbers[i] < first || numbers[i] > last)
             rc = os_dir_remove(store->dir, name, err);
-        if (rc == 0 && numbers[i] > last)
+        if (rc == 0 && numbers[i] > last && !SEEDED(REMOVED_UPWARDS))
             rc = os_dir_sync(store->dir, err);
     }
     free(numbers);
@@ -185,7 +187,12 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     };
     memcpy(journal.store_id, store->store_id, sizeof(journal.store_id));
     uint64_t first_position = position_of(number, SEGMENT_HEADER_BYTES);
-    if ((rc = journal_open(&store->journal, &journal, err)) || (rc = fold_new(&nothing, err)) ||
+    if ((rc = fold_new(&nothing, err)) ||
+        (SEEDED(POSITION_BEFORE_JOURNAL) &&
+         (rc = tables_apply(store->tables, nothing, first_position, false, err))) ||
+        (rc = journal_open(&store->journal, &journal, err)) ||
+        (SEEDED(REMOVED_BEFORE_APPLIED) &&
+         (rc = segments_remove_outside(store, number, UINT64_MAX, err))) ||
         (rc = tables_apply(store->tables, nothing, first_position, false, err)) ||
         (rc = segments_remove_outside(store, number, UINT64_MAX, err)))
         goto done;

@@ -118,6 +118,7 @@ struct change {
     struct fold *fold; // NULL: begin a life
     uint64_t covered;
     bool clean;
+    bool reopened; // after a commit that failed at its very end
 };
 
 // Returns as apply_fold does.
@@ -127,6 +128,9 @@ static int change_in(struct tables *tables, MDB_txn *txn, const struct change *c
     int rc = meta_read_state(tables, txn, state, err);
     if (rc)
         return rc;
+    // The commit that failed may have reached the file all the same.
+    if (change->reopened && change->fold && state->covered == change->covered)
+        return 0;
     if (change->fold) {
         rc = apply_fold(tables, txn, change->fold, state, err);
         state->covered = change->covered;
@@ -154,8 +158,8 @@ static int change_try(struct tables *tables, const struct change *change,
     return mdb_txn_commit(txn);
 }
 
-static int change_make(struct tables *tables, const struct change *change,
-                       struct tables_state *state, struct store_error *err)
+static int change_make(struct tables *tables, struct change *change, struct tables_state *state,
+                       struct store_error *err)
 {
     if (tables->read_only)
         return error_set(err, STORE_EREADONLY, "%s was opened read-only", tables->path);
@@ -167,12 +171,16 @@ static int change_make(struct tables *tables, const struct change *change,
     for (;;) {
         struct store_error own = {0};
         int rc = change_try(tables, change, state, &own);
-        if (rc == MDB_MAP_FULL || rc == MDB_MAP_RESIZED)
-            rc = tables_env_grow(tables, &own);
-        else if (rc == 0)
+        if (rc == 0)
             return 0;
-        else if (own.code == 0)
+        if (rc == MDB_MAP_FULL || rc == MDB_MAP_RESIZED) {
+            rc = tables_env_grow(tables, &own);
+        } else if (rc == MDB_PANIC && !change->reopened) {
+            change->reopened = true;
+            rc = tables_env_reopen(tables, &own);
+        } else if (own.code == 0) {
             rc = tables_write_error(tables, &own, rc, "cannot change the tables");
+        }
         if (rc == 0)
             continue;
         if (rc == STORE_EDAMAGED)
@@ -196,7 +204,7 @@ int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, boo
                  struct store_error *err)
 {
     struct tables_state state;
-    struct change change = {fold, covered, clean};
+    struct change change = {.fold = fold, .covered = covered, .clean = clean};
     return change_make(tables, &change, &state, err);
 }
 

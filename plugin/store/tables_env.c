@@ -33,6 +33,9 @@ int tables_error(struct tables *tables, struct store_error *err, int rc, const c
                          "%s/data.mdb: %s: the file has grown beyond what was mapped; close all "
                          "views and open anew",
                          tables->path, what);
+    case MDB_PANIC:
+        return error_set(err, STORE_EIO, "%s/data.mdb: %s: writing its head failed before",
+                         tables->path, what);
     case MDB_VERSION_MISMATCH:
         return error_set(err, STORE_EVERSION,
                          "%s/data.mdb: %s: written by another version of LMDB than %s",
@@ -162,10 +165,10 @@ void tables_env_close(struct tables *tables)
 }
 
 // MDB_NOTFOUND for a table that is not there or is of another kind.
-static int dbi_open(struct tables *tables, MDB_txn *txn, enum table table, unsigned flags)
+static int dbi_open(struct tables *tables, MDB_txn *txn, enum table table)
 {
     unsigned found = 0;
-    int rc = mdb_dbi_open(txn, table_name(table), flags, &tables->dbi[table]);
+    int rc = mdb_dbi_open(txn, table_name(table), 0, &tables->dbi[table]);
     if (rc == MDB_INCOMPATIBLE)
         return MDB_NOTFOUND;
     if (rc == 0)
@@ -177,21 +180,25 @@ static int dbis_open(struct tables *tables, MDB_txn *txn, struct store_error *er
 {
     MDB_dbi root;
     MDB_stat stat;
+    int magic;
     int rc = mdb_dbi_open(txn, NULL, 0, &root);
     if (rc == 0)
         rc = mdb_stat(txn, root, &stat);
     if (rc == 0 && stat.ms_entries == 0)
         return error_set(err, STORE_ENOSTORE, "there is no store in %s", tables->path);
-    for (int table = 0; rc == 0 && table < TABLE_COUNT; table++) {
-        rc = dbi_open(tables, txn, (enum table)table, 0);
-        if (rc != MDB_NOTFOUND)
-            continue;
-        if (table == TABLE_META)
-            return error_set(err, STORE_EFOREIGN,
-                             "%s/data.mdb is an LMDB file of another program; use an empty folder",
-                             tables->path);
-        return error_set(err, STORE_EDAMAGED, "%s/data.mdb: the table \"%s\" is missing",
-                         tables->path, table_name((enum table)table));
+    if (rc == 0)
+        rc = dbi_open(tables, txn, TABLE_META);
+    if (rc == MDB_NOTFOUND)
+        return error_set(err, STORE_EFOREIGN,
+                         "%s/data.mdb is an LMDB file of another program; use an empty folder",
+                         tables->path);
+    if (rc == 0 && (magic = meta_check_magic(tables, txn, err)) != 0)
+        return magic;
+    for (int table = TABLE_META + 1; rc == 0 && table < TABLE_COUNT; table++) {
+        rc = dbi_open(tables, txn, (enum table)table);
+        if (rc == MDB_NOTFOUND)
+            return error_set(err, STORE_EDAMAGED, "%s/data.mdb: the table \"%s\" is missing",
+                             tables->path, table_name((enum table)table));
     }
     return rc ? tables_error(tables, err, rc, "cannot open its tables") : 0;
 }
@@ -280,6 +287,14 @@ static int env_exchange(struct tables *tables, size_t map_bytes, struct store_er
                              "%s/data.mdb: its map of %llu bytes is full, and the address space "
                              "has no room for a larger one",
                              tables->path, (unsigned long long)before_bytes);
+}
+
+int tables_env_reopen(struct tables *tables, struct store_error *err)
+{
+    gate_close(tables);
+    int rc = env_exchange(tables, tables->map_bytes, err);
+    gate_open(tables);
+    return rc;
 }
 
 int tables_env_grow(struct tables *tables, struct store_error *err)

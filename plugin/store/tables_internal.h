@@ -81,6 +81,9 @@ int tables_env_create_dbis(struct tables *tables, MDB_txn *txn);
 // changed.
 int tables_env_grow(struct tables *tables, struct store_error *err);
 
+// As it is, but without what LMDB remembers of a failure. Waits as above.
+int tables_env_reopen(struct tables *tables, struct store_error *err);
+
 // Begins and ends a read transaction; the map stays in place between the two.
 int tables_read_begin(struct tables *tables, MDB_txn **ret_txn, struct store_error *err);
 void tables_read_end(struct tables *tables, MDB_txn *txn);
@@ -98,6 +101,9 @@ int tables_damaged(struct store_error *err, enum table table, struct span key, c
 // ---- meta (tables_meta.c) ------------------------------------------------------------------
 
 int meta_create(struct tables *tables, MDB_txn *txn, const struct tables_options *options);
+// Before anything else is read, with the meta table open. STORE_EFOREIGN: another program's file
+// may have a table called "meta"; STORE_EVERSION.
+int meta_check_magic(struct tables *tables, MDB_txn *txn, struct store_error *err);
 // Fills the members of `tables` that the meta table says.
 int meta_read_identity(struct tables *tables, MDB_txn *txn, struct store_error *err);
 int meta_read_state(struct tables *tables, MDB_txn *txn, struct tables_state *ret_state,

@@ -73,6 +73,7 @@ int meta_create(struct tables *tables, MDB_txn *txn, const struct tables_options
 {
     struct tables_state state = {.covered = options->first_position, .next_session = 1};
     int rc = put_magic(tables, txn);
+    tables->format_version = FORMAT_VERSION;
     if (rc == 0)
         rc = put_identity(tables, txn, options);
     if (rc == 0)
@@ -94,8 +95,7 @@ static int meta_get(struct tables *tables, MDB_txn *txn, const struct key *key,
     return 0;
 }
 
-// STORE_EFOREIGN without it: another program's file may have a table called "meta".
-static int check_magic(struct tables *tables, MDB_txn *txn, struct store_error *err)
+int meta_check_magic(struct tables *tables, MDB_txn *txn, struct store_error *err)
 {
     struct key key;
     struct span value;
@@ -140,9 +140,7 @@ int meta_read_identity(struct tables *tables, MDB_txn *txn, struct store_error *
 {
     struct key key;
     struct value_reader reader;
-    int rc = check_magic(tables, txn, err);
-    if (rc == 0)
-        rc = meta_open(tables, txn, META_IDENTITY, &key, &reader, err);
+    int rc = meta_open(tables, txn, META_IDENTITY, &key, &reader, err);
     if (rc)
         return rc;
     struct span store_id = value_read_bytes(&reader, sizeof(tables->store_id));
