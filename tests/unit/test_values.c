@@ -443,6 +443,17 @@ START_TEST(a_long_string_must_be_the_one_of_its_key)
     value_retained_encode(&retained, key_span(&sample.key), sample.value);
     ck_assert_str_eq(retained_decode(key_span(&sample.key), sample_value(&sample)),
                      "the string in the value is not the one of the key");
+
+    // A string shorter than the key says, and nothing behind it.
+    sample.len = 1 + 8 + 2 + 20 + 8;
+    put_u16(sample.value + 9, 20);
+    uint8_t *cut = malloc(sample.len);
+    memcpy(cut, sample.value, sample.len);
+    free(sample.value);
+    sample.value = cut;
+    seal(TABLE_RETAINED, &sample);
+    ck_assert_str_eq(retained_decode(key_span(&sample.key), sample_value(&sample)),
+                     "the string in the value is not the one of the key");
     free(sample.value);
 }
 END_TEST
