@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "admission.h"
 
+#include "clock.h"
 #include "log.h"
 #include "plugin.h"
+
+// How long there must be room before that is said: at the edge it comes and goes many times a
+// second.
+#define ROOM_MS 1000
 
 // Closes a connection without an acknowledgement, and stands in the broker's log.
 #define REFUSE_BY_CLOSING MOSQ_ERR_SERVER_BUSY
@@ -22,6 +27,16 @@ static int refusal_of(const struct mosquitto_evt_message *publish)
     return REFUSE_BY_CLOSING;
 }
 
+static void refusal_note(struct admission *admission, uint64_t bytes, const char *reason)
+{
+    if (!admission->closed)
+        log_line(LOG_LEVEL_WARNING, "publishers are refused: %s", reason);
+    admission->closed = true;
+    admission->room_since_ms = 0;
+    if (bytes > admission->refused_bytes)
+        admission->refused_bytes = bytes;
+}
+
 int admission_message_in(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_message *publish = event_data;
@@ -38,9 +53,7 @@ int admission_message_in(int event, void *event_data, void *userdata)
     if (store_admit(plugin->store, bytes, &err) == 0)
         return MOSQ_ERR_SUCCESS;
 
-    if (!plugin->admission.closed)
-        log_line(LOG_LEVEL_WARNING, "publishers are refused: %s", err.sentence);
-    plugin->admission.closed = true;
+    refusal_note(&plugin->admission, bytes, err.sentence);
     return refusal_of(publish);
 }
 
@@ -75,20 +88,32 @@ int admission_unsubscribe(int event, void *event_data, void *userdata)
     return admit_subscriber(userdata, unsubscribe->client);
 }
 
+static void room_note(struct admission *admission, bool room)
+{
+    int64_t now_ms = clock_ms();
+    if (!room) {
+        admission->room_since_ms = 0;
+    } else if (!admission->room_since_ms) {
+        admission->room_since_ms = now_ms;
+    } else if (now_ms - admission->room_since_ms >= ROOM_MS) {
+        *admission = (struct admission){0};
+        log_line(LOG_LEVEL_NOTICE, "publishers are taken again");
+    }
+}
+
 void admission_tick(struct plugin *plugin)
 {
+    struct admission *admission = &plugin->admission;
     struct store_error err = {0};
     bool stop = plugin->options.on_failure == ON_FAILURE_STOP;
-    if (!plugin->admission.closed && !stop)
+    if (!admission->closed && !stop)
         return;
-    int rc = store_admit(plugin->store, 0, &err);
+    int rc = store_admit(plugin->store, admission->refused_bytes, &err);
     if (stop && rc == STORE_EPOISONED) {
         log_line(LOG_LEVEL_ERROR, "the broker ends, as plugin_opt_on_failure stop wants: %s",
                  err.sentence);
         plugin_die();
     }
-    if (plugin->admission.closed && rc == 0) {
-        plugin->admission.closed = false;
-        log_line(LOG_LEVEL_NOTICE, "publishers are taken again");
-    }
+    if (admission->closed)
+        room_note(admission, rc == 0);
 }

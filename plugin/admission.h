@@ -6,12 +6,15 @@
 #define PLUGIN_ADMISSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct plugin;
 
-// Zero-initialise it.
+// Zero-initialise it. Only for the log: whether a PUBLISH is taken is asked for each.
 struct admission {
-    bool closed; // the last PUBLISH that would have to be stored was refused
+    bool closed;            // it was said that publishers are refused
+    uint64_t refused_bytes; // the largest that was, since then
+    int64_t room_since_ms;  // there has been room for that one since, 0: there is none
 };
 
 // Callbacks for MOSQ_EVT_MESSAGE_IN, MOSQ_EVT_SUBSCRIBE and MOSQ_EVT_UNSUBSCRIBE.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "append.h"
 
+#include "clock.h"
 #include "log.h"
 #include "plugin.h"
 #include "store/record.h"
 
 #include <stdlib.h>
+
+#define SAY_AGAIN_MS 10000
 
 enum remedy {
     REMEDY_NONE,            // nobody is told of the event
@@ -106,9 +109,10 @@ static void session_refuse(struct append *append, const struct event *event)
 
 static void failure_say(struct append *append, const struct event *event, const char *sentence)
 {
-    if (append->said)
+    int64_t now_ms = clock_ms();
+    if (append->said_ms && now_ms - append->said_ms < SAY_AGAIN_MS)
         return;
-    append->said = true;
+    append->said_ms = now_ms;
     log_line(LOG_LEVEL_ERROR, "%s cannot be stored: %s; what cannot be stored is not acknowledged",
              record_type_name(event->type), sentence);
 }
@@ -168,9 +172,7 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
         rc = error_set(err, STORE_ENOSPC, "the message that it names could not be stored");
     if (rc == 0)
         rc = store_append(plugin->store, event, err);
-    if (rc == 0) {
-        append->said = false;
-    } else {
+    if (rc) {
         if (event->type == RECORD_MESSAGE_ADD)
             append->message.failed = true;
         failure_handle(plugin, event, err);

@@ -26,7 +26,7 @@ struct append_message {
 
 // Zero-initialise it.
 struct append {
-    bool said; // that the store fails, until it takes something again
+    int64_t said_ms; // when the log was last told that the store fails, 0: never
     // The PUBLISH that is being handled. Only good within one pass of the broker's loop.
     const struct mosquitto *publisher;
     const char *topic;
