@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,8 @@ def disk_baseline(tools, work):
 
 
 def main(argv):
+    # So that a broker is ended and its folder removed when the benchmark is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = arguments_parse(argv)
     if options.list:
         list_print()

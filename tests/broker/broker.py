@@ -145,10 +145,11 @@ class Broker:
             [f"plugin_opt_{key} {value}" for key, value in options.items() if value is not None]
 
     def write_conf(self):
-        lines = [f"user {self.user}"] if os.geteuid() == 0 else []
+        lines = [line for line in self.conf if line.startswith("per_listener_settings")]
+        if os.geteuid() == 0:
+            lines.append(f"user {self.user}")
         if self.anonymous:
             lines.append("allow_anonymous true")
-        lines += [line for line in self.conf if line.startswith("per_listener_settings")]
         lines += ["log_dest stderr", "log_timestamp_format %H:%M:%S"]
         for kind in ("error", "warning", "notice", "information"):
             lines.append(f"log_type {kind}")

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""A store that cannot take more: nothing is acknowledged that is not stored.
+
+The disk is really full: a tmpfs of a few megabytes (these tests need root). MQTT 5 publishers are
+told 0x97, MQTT 3.1.1 publishers lose their connection without an acknowledgement."""
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+from broker import poll
+from helpers import expect_received, offline_session, retained_payloads
+from rawmqtt import ConnectionLost, Refused, payloads
+from wire import PUBREC, QUOTA_EXCEEDED
+
+DISK_MB = 12
+SMALL = {"journal_segment_bytes": "256k", "commit_interval_ms": "100ms"}
+PAYLOAD = 40_000
+REFUSING, TAKING = "publishers are refused", "publishers are taken again"
+
+
+@pytest.fixture
+def disk(stage):
+    """A disk of DISK_MB on which nothing else lies."""
+    where = stage.folder / "disk"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0755", "tmpfs",
+                    str(where)], check=True)
+    try:
+        yield where
+    finally:
+        for broker in stage.brokers:
+            broker.close()
+        subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+@pytest.fixture
+def broker(new_broker, disk):
+    return new_broker(store=disk / "store", options=SMALL, conf=["max_queued_messages 0"]).start()
+
+
+def content(number):
+    """Numbered, and not to be compressed."""
+    return b"%d:" % number + random.Random(number).randbytes(PAYLOAD)
+
+
+def number_of(payload):
+    return int(payload.split(b":", 1)[0])
+
+
+class Filler:
+    """Publishes numbered messages and keeps book of which were acknowledged."""
+
+    def __init__(self, client, broker, version):
+        self.client = client(broker, "filler", clean=True, version=version)
+        self.version, self.acknowledged, self.number = version, [], 0
+
+    def publish(self, qos=1):
+        """True if it was acknowledged; False if it was refused in the way of this version."""
+        self.number += 1
+        if self.client.stream is None:
+            self.client.connect()
+        try:
+            self.client.publish("t/1", content(self.number), qos)
+        except Refused as refused:
+            assert self.version == 5 and refused.reason == QUOTA_EXCEEDED
+            return False
+        except ConnectionLost:
+            assert self.version == 4
+            self.client.close()
+            return False
+        self.acknowledged.append(self.number)
+        return True
+
+    def fill(self):
+        """Until nothing has been taken for a while: for an instant there may be room again."""
+        refused = 0
+        for _ in range(5000):
+            refused = 0 if self.publish() else refused + 1
+            if refused >= 60:
+                return
+            if refused:
+                time.sleep(0.02)
+        raise AssertionError("the disk does not fill up")
+
+    def publish_again(self):
+        poll(self.publish, 30, "no message is taken again")
+
+
+@pytest.fixture(params=[4, 5])
+def filler(client, broker, request):
+    return Filler(client, broker, request.param)
+
+
+def expect_numbers(session, expected):
+    session.connect()
+    assert session.session_present
+    assert [number_of(message.payload) for message in session.drain()] == expected
+
+
+def test_on_a_full_disk_what_was_acknowledged_is_kept_and_the_rest_is_refused(broker, client, disk,
+                                                                              filler):
+    session = offline_session(broker, client)
+    filler.fill()
+    assert len(filler.acknowledged) > 20, "hardly anything was taken"
+    assert os.statvfs(disk).f_bavail * 4096 < 4 << 20, "the disk is not nearly full"
+    assert REFUSING in broker.log()
+    broker.restart("kill")  # still full
+    expect_numbers(session, filler.acknowledged)
+
+
+def test_it_opens_again_by_itself_when_there_is_room(broker, client, filler):
+    session = offline_session(broker, client)
+    filler.fill()
+    first = list(filler.acknowledged)
+    expect_numbers(session, first)  # acknowledgements still go through
+    session.disconnect()
+    filler.publish_again()
+    broker.wait_log(TAKING)
+    for _ in range(20):
+        assert filler.publish()
+    broker.restart("kill")
+    expect_numbers(session, filler.acknowledged[len(first):])
+
+
+def test_it_opens_again_when_someone_makes_room_on_the_disk(broker, client, disk, filler):
+    ballast = disk / "ballast"
+    ballast.write_bytes(b"\0" * (7 << 20))
+    session = offline_session(broker, client)
+    filler.fill()
+    before = len(filler.acknowledged)
+    ballast.unlink()
+    filler.publish_again()
+    for _ in range(30):
+        assert filler.publish()
+    assert len(filler.acknowledged) > before
+    broker.restart("kill")
+    expect_numbers(session, filler.acknowledged)
+
+
+def test_the_log_says_it_once_and_again_when_it_is_over(broker, client, filler):
+    session = offline_session(broker, client)
+    filler.fill()
+    assert 1 <= broker.log().count(REFUSING) <= 3, "not once for each message"
+    expect_numbers(session, filler.acknowledged)
+    filler.publish_again()
+    broker.wait_log(TAKING)
+
+
+def test_a_clean_stop_of_a_full_store_loses_nothing(broker, client, filler):
+    session = offline_session(broker, client)
+    filler.fill()
+    broker.restart("stop")
+    expect_numbers(session, filler.acknowledged)
+
+
+def test_qos_0_still_flows_between_connected_clients(broker, client, publisher, filler):
+    offline_session(broker, client)
+    online = client(broker, "online", clean=True)
+    online.subscribe("live/#", qos=0)
+    filler.fill()
+    publisher(broker).publish("live/1", "through", qos=0)
+    assert payloads(online.drain()) == ["through"]
+
+
+def test_a_retained_message_that_is_refused_leaves_the_old_one(broker, client, publisher, filler):
+    offline_session(broker, client)
+    publisher(broker).publish("r/1", "old", retain=True)
+    filler.fill()
+    source = client(broker, "source", clean=True, version=5)
+    new = random.Random(1).randbytes(1_000_000)
+    source.publish("r/1", new, qos=0, retain=True)
+    with pytest.raises(Refused):
+        source.publish("r/1", new, qos=1, retain=True)
+    assert retained_payloads(broker, client, "r/#") == {"r/1": b"old"}
+    broker.restart("kill")
+    assert retained_payloads(broker, client, "r/#") == {"r/1": b"old"}
+
+
+def test_a_qos_2_message_is_refused_at_its_pubrec(broker, client):
+    session = offline_session(broker, client, qos=2)
+    filler = Filler(client, broker, 5)
+    filler.fill()
+    source = client(broker, "source", version=5)
+    mid = source.send_publish("t/1", content(0), 2)
+    assert source.wait(PUBREC, mid).reason == QUOTA_EXCEEDED
+    broker.restart("kill")
+    expect_numbers(session, filler.acknowledged)
+
+
+def test_what_has_its_pubrec_can_be_released_when_the_disk_is_full(broker, client, filler):
+    """To many sessions: what was admitted finds room even if it goes to every one."""
+    sessions = [offline_session(broker, client, f"s{each}", "p/#", qos=2) for each in range(50)]
+    offline_session(broker, client)
+    source = client(broker, "source", version=5)
+    mids = [source.send_publish("p/1", f"held {each}", 2) for each in range(5)]
+    for mid in mids:
+        assert source.wait(PUBREC, mid).reason == 0
+    filler.fill()
+    for mid in mids:
+        source.release(mid)
+    broker.restart("kill")
+    for session in sessions:
+        expect_received(session, [f"held {each}" for each in range(5)])
+
+
+def test_to_300_sessions_on_a_nearly_full_disk(broker, client, filler):
+    sessions = [offline_session(broker, client, f"s{each}") for each in range(300)]
+    filler.fill()
+    broker.restart("kill")
+    for session in sessions[::10]:
+        expect_numbers(session, filler.acknowledged)
+        session.disconnect()
+
+
+def test_clients_come_subscribe_and_leave_while_it_is_full(broker, client, filler):
+    session = offline_session(broker, client)
+    filler.fill()
+    other = offline_session(broker, client, "newcomer", "new/#")
+    session.connect()
+    session.ping()
+    session.inbox.clear()
+    session.unsubscribe("t/#")
+    session.drop()
+    broker.restart("kill")
+    other.connect()
+    assert other.session_present
+    expect_numbers(session, filler.acknowledged)
+    session.disconnect()
+    filler.publish_again()
+    assert filler.acknowledged
+    session.connect()
+    assert session.drain() == [], "the subscription came back"
+
+
+def test_the_cap_of_the_journal_refuses_and_opens_again(new_broker, client):
+    """Without a full disk: one message is larger than the journal may be."""
+    broker = new_broker(options={"journal_segment_bytes": "64k", "journal_max_bytes": "256k"},
+                        conf=["max_queued_messages 0"]).start()
+    session = offline_session(broker, client)
+    source = client(broker, "source", clean=True, version=5)
+    source.publish("t/1", "before")
+    with pytest.raises(Refused) as refused:
+        source.publish("t/1", b"x" * 1_000_000)
+    assert refused.value.reason == QUOTA_EXCEEDED
+    poll(lambda: taken(source, "after"), 20, "the journal takes nothing again")
+    old = client(broker, "old", clean=True, version=4)
+    old.send_publish("t/1", b"x" * 1_000_000, 1)
+    with pytest.raises(ConnectionLost):
+        old.ping()
+    broker.restart("kill")
+    expect_received(session, ["before", "after"])
+
+
+def taken(source, text):
+    try:
+        source.publish("t/1", text)
+        return True
+    except Refused:
+        return False
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_burst_against_a_small_cap_loses_nothing_that_was_acknowledged(new_broker, client,
+                                                                         version):
+    broker = new_broker(options={"journal_segment_bytes": "64k", "journal_max_bytes": "256k"},
+                        conf=["max_queued_messages 0"]).start()
+    session = offline_session(broker, client)
+    filler = Filler(client, broker, version)
+    for _ in range(150):
+        filler.publish()
+    filler.publish_again()
+    broker.restart("kill")
+    expect_numbers(session, filler.acknowledged)
