@@ -144,13 +144,17 @@ static int fold_apply(struct committer *committer, struct store_error *err)
     // What the tables cover must be in the journal after a power cut, else its end would lie before
     // the covered position.
     int rc = 0;
-    if (journal_durable(journal) < committer->position && !SEEDED(TABLES_AHEAD))
+    if (journal_durable(journal) < committer->position)
         rc = journal_sync(journal, err);
-    if (SEEDED(COVERED_BEFORE_COMMIT))
+    if (SEEDED(COVERED_BEFORE_COMMIT)) {
+        pinned_release(committer);
         journal_cover(journal, committer->position);
+    }
     if (rc == 0)
         rc = tables_apply(committer->options.tables, committer->fold, committer->position,
                           committer->ends_with_stop, err);
+    if (rc && SEEDED(FULL_FOLD_DROPPED))
+        fold_clear(committer->fold);
     if (rc)
         return rc;
     atomic_store(&committer->covered, committer->position);

@@ -18,7 +18,7 @@
     X(5, POSITION_NOT_IN_SEED, "a frame's checksum does not depend on its position")           \
     X(6, FIRST_WORD_FIRST, "the first word of a frame is stored first")                        \
     X(7, NO_TERMINATOR, "no zero is written behind a frame")                                   \
-    X(8, NO_FIRST_TERMINATOR, "a recycled segment begins with the old frame")                  \
+    X(8, FILL_ERROR_IGNORED, "a segment is used although its space could not be allocated")    \
     X(9, LENGTH_NOT_CHECKED, "a frame's length is not held against the segment's end")         \
     X(10, CHECKSUM_NOT_CHECKED, "a frame's checksum is not looked at")                         \
     X(11, DURABLE_NOT_COVERED, "the checksum leaves out the durable position")                 \
@@ -34,7 +34,7 @@
     X(21, PROMISE_FORGOTTEN, "a queue entry is not taken for a promise")                       \
     X(22, RECYCLED_EARLY, "a segment is taken back while the tables still need its end")       \
     X(23, COVERED_BEFORE_COMMIT, "segments are given back before the tables have them")        \
-    X(24, TABLES_AHEAD, "the tables take in what the journal has not synced")                  \
+    X(24, FULL_FOLD_DROPPED, "what the tables had no room for is not given to them again")     \
     X(25, NO_LINK, "a segment does not say where the one before ended")                        \
     X(26, LINK_NOT_CHECKED, "recovery does not look where the segment before ended")           \
     X(27, LINK_CHECKSUM_NOT_CHECKED, "recovery does not look at the checksum of a link")       \

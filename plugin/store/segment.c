@@ -36,8 +36,6 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
     char name[SEGMENT_NAME_BYTES];
     segment_name(header->number, name);
     uint8_t *block = NULL;
-    size_t block_bytes =
-        SEGMENT_HEADER_BYTES + (SEEDED(NO_FIRST_TERMINATOR) ? 0 : FRAME_TERMINATOR_BYTES);
     bool named = false;
     int rc = 0;
 
@@ -61,9 +59,11 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
     segment_header_encode(&segment->header, block);
     if ((rc = os_file_open(&segment->file, dir, SEGMENT_PREPARE_NAME,
                            OS_READ | OS_WRITE | OS_CREATE, err)) ||
-        (rc = os_file_fill(segment->file, segment->header.bytes, err)) ||
+        ((rc = os_file_fill(segment->file, segment->header.bytes, err)) &&
+         !SEEDED(FILL_ERROR_IGNORED)) ||
         // The terminator goes with the header: a recycled file holds an old frame there.
-        (rc = os_file_write(segment->file, 0, block, block_bytes, err)) ||
+        (rc = os_file_write(segment->file, 0, block, SEGMENT_HEADER_BYTES + FRAME_TERMINATOR_BYTES,
+                            err)) ||
         (!SEEDED(SEGMENT_NOT_SYNCED) && (rc = os_file_sync(segment->file, err))) ||
         (rc = os_dir_rename(dir, SEGMENT_PREPARE_NAME, name, err)))
         goto done;

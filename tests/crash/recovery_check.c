@@ -96,6 +96,7 @@ size_t recovery_check(struct recovery_check *check, struct disk *disk)
     const struct oracle *oracle = &check->run->oracle;
     struct store_error err = {0};
     struct journal_extent extent;
+    check->torn_bytes = 0;
     if (disk_name_find(disk->names, disk->name_count, "data.mdb") < 0) {
         // The crash came before there was a store: it will be made anew.
         if (oracle->acked)
@@ -108,6 +109,7 @@ size_t recovery_check(struct recovery_check *check, struct disk *disk)
         check_fail(check, "scan: %s", err.sentence);
     struct journal_reader reader = {.event = event_compare, .user = &reading};
     check->end = extent.end;
+    check->torn_bytes = extent.torn_bytes;
     if (journal_replay(check->dir, tables->store_id, tables->covered, extent.end, &reader, &err))
         check_fail(check, "replay: %s", err.sentence);
     if (reading.next < oracle->acked)
@@ -153,6 +155,18 @@ static void nested_place(void *user)
             recovery_open_check(&nested->check, crash_disk(nested->crash), recovered, nested->seed);
 }
 
+// What was cut must lie aside, whole and synced.
+static void torn_check_kept(const struct nested *nested)
+{
+    const struct disk *disk = &nested->disk;
+    const struct store_recovery *recovery = store_recovery(nested->run.store);
+    int at = disk_name_find(disk->durable_names, disk->durable_name_count, recovery->torn_file);
+    if (at < 0)
+        check_fail(&nested->check, "what was cut is not kept aside");
+    if (disk->files[disk->durable_names[at].file].durable_bytes < recovery->torn_bytes)
+        check_fail(&nested->check, "what was cut is not whole in %s", recovery->torn_file);
+}
+
 uint64_t recovery_open_check(struct recovery_check *check, struct disk *disk, size_t recovered,
                              uint64_t *seed)
 {
@@ -181,6 +195,8 @@ uint64_t recovery_open_check(struct recovery_check *check, struct disk *disk, si
     if (found != recovered)
         check_fail(&nested.check, "recovery took %zu events into the tables, not %zu", found,
                    recovered);
+    if (check->torn_bytes)
+        torn_check_kept(&nested);
     run_steps(run, lives[seed_next(seed, sizeof(lives) / sizeof(lives[0]))]);
     nested_place(&nested);
     run_close(run, false);

@@ -15,6 +15,7 @@ struct recovery_check {
     bool newest;               // a killed process, no power cut: everything must be there
     struct os_dir *dir;        // of crash's disk
     uint64_t end;              // of the journal, as recovery_check found it last
+    uint64_t torn_bytes;       // likewise
 };
 
 void recovery_check_init(struct recovery_check *check, const struct run *run, struct crash *crash,

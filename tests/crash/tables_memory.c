@@ -45,7 +45,8 @@ void memory_tables_copy(struct memory_tables *dst, const struct memory_tables *s
     dst->ids = malloc((src->count + 1) * sizeof(*dst->ids));
     if (!dst->ids)
         abort();
-    memcpy(dst->ids, src->ids, src->count * sizeof(*dst->ids));
+    if (src->count > 0)
+        memcpy(dst->ids, src->ids, src->count * sizeof(*dst->ids));
 }
 
 void memory_tables_release(struct memory_tables *tables)
