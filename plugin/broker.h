@@ -15,17 +15,20 @@
 #pragma weak mosquitto_client_port
 #pragma weak mosquitto_client_will_set
 #pragma weak mosquitto_persist_base_msg_add
+#pragma weak mosquitto_persist_base_msg_delete
 #pragma weak mosquitto_persist_client_add
 #pragma weak mosquitto_persist_client_delete
 #pragma weak mosquitto_persist_client_msg_add
 #pragma weak mosquitto_persist_client_msg_delete
 #pragma weak mosquitto_persist_client_msg_update
+#pragma weak mosquitto_persist_retain_msg_delete
 #pragma weak mosquitto_persist_retain_msg_set
 #pragma weak mosquitto_persistence_location
 #pragma weak mosquitto_plugin_set_info
 #pragma weak mosquitto_property_binary_value
 #pragma weak mosquitto_property_binary_value_length
 #pragma weak mosquitto_property_byte_value
+#pragma weak mosquitto_property_get_remaining_length
 #pragma weak mosquitto_property_int16_value
 #pragma weak mosquitto_property_int32_value
 #pragma weak mosquitto_property_string_name
@@ -43,9 +46,9 @@ static inline bool broker_is_new_enough(void)
            mosquitto_persist_base_msg_add && mosquitto_persist_client_add &&
            mosquitto_persist_client_delete && mosquitto_persist_client_msg_add &&
            mosquitto_persist_client_msg_delete && mosquitto_persist_client_msg_update &&
-           mosquitto_persist_retain_msg_set && mosquitto_persistence_location &&
-           mosquitto_plugin_set_info && mosquitto_property_string_value && mosquitto_strerror &&
-           mosquitto_subscription_add;
+           mosquitto_persist_retain_msg_delete && mosquitto_persist_retain_msg_set &&
+           mosquitto_persistence_location && mosquitto_plugin_set_info &&
+           mosquitto_property_string_value && mosquitto_strerror && mosquitto_subscription_add;
 }
 
 #endif

@@ -11,7 +11,8 @@
 
 #define STACK_BYTES 65536 // a damaged tree can be endlessly deep, and eat the normal one
 
-static const int signals[] = {SIGSEGV, SIGBUS};
+// Bad addresses, a file that is too short, an assertion of LMDB, a page size of 0.
+static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
 static sigjmp_buf escape;
@@ -22,7 +23,7 @@ static volatile sig_atomic_t may_escape;
 // logging, leaves only standard error.
 static void on_fault(int number)
 {
-    static const char sentence[] = "persist-lmdb: a memory fault: the store is damaged\n";
+    static const char sentence[] = "persist-lmdb: reading the store crashed: it is damaged\n";
     (void)number;
     if (may_escape && pthread_equal(pthread_self(), guarded)) {
         may_escape = 0;
@@ -49,8 +50,8 @@ int guard_call(const char *path, int (*fn)(void *user), void *user)
 
     if (sigsetjmp(escape, 1)) {
         log_line(LOG_LEVEL_ERROR,
-                 "the store %s is damaged: reading it ended in a memory fault; restore a backup, "
-                 "or see mosquitto_lmdb repair",
+                 "the store %s is damaged: reading it crashed; restore a backup, or see "
+                 "mosquitto_lmdb repair",
                  path);
         plugin_die();
     }

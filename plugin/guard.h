@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // LMDB 0.9 opens damaged files and may crash in them. While the store is opened and restored, a
-// memory fault becomes one sentence in the log and the end of the process.
+// crash becomes one sentence in the log and the end of the process.
 #ifndef PLUGIN_GUARD_H
 #define PLUGIN_GUARD_H
 
