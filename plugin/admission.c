@@ -77,6 +77,7 @@ int admission_subscribe(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_subscribe *subscribe = event_data;
     (void)event;
+    append_subscribe_begins(userdata, subscribe->client);
     return admit_subscriber(userdata, subscribe->client);
 }
 

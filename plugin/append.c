@@ -12,6 +12,7 @@
 
 enum remedy {
     REMEDY_NONE,            // nobody is told of the event
+    REMEDY_CLOSE_LATER,     // the client's SUBACK would be: its subscription will not be taken
     REMEDY_CLOSE_CLIENT,    // the client that the event names would be
     REMEDY_CLOSE_PUBLISHER, // the publisher of the message would be
     REMEDY_DROP_SESSION,    // the client was told of a session that will not be there
@@ -40,7 +41,17 @@ static enum remedy remedy_for_message(const struct append *append, uint64_t stor
     return publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER : REMEDY_STOP;
 }
 
-static enum remedy remedy_for(const struct append *append, const struct event *event)
+// The broker is handing a new subscriber the retained messages. Walking their tree, it would not
+// bear that a connection is closed, which may publish a will.
+static bool is_for_subscriber(const struct append *append, const struct event *event)
+{
+    return append->subscriber &&
+           strcmp(mosquitto_client_id(append->subscriber), event->queued.client_id.data) == 0;
+}
+
+// `lasting`: the store takes nothing any more, so whoever is sent away is refused when it comes
+// back.
+static enum remedy remedy_for(const struct append *append, const struct event *event, bool lasting)
 {
     switch (event->type) {
     case RECORD_SESSION_ADD:
@@ -53,9 +64,12 @@ static enum remedy remedy_for(const struct append *append, const struct event *e
     case RECORD_QUEUE_ADD:
         if (event->queued.qos == 0)
             return REMEDY_NONE;
-        if (event->queued.direction == QUEUE_IN)
-            return REMEDY_CLOSE_CLIENT;
-        return remedy_for_message(append, event->queued.store_id);
+        if (event->queued.direction == QUEUE_OUT && is_for_subscriber(append, event))
+            return REMEDY_CLOSE_LATER;
+        if (event->queued.direction == QUEUE_OUT)
+            return remedy_for_message(append, event->queued.store_id);
+        // Published again, the broker would know the message, and acknowledge it without a word.
+        return lasting ? REMEDY_CLOSE_CLIENT : REMEDY_STOP;
     case RECORD_RETAINED_SET:
         return remedy_for_message(append, event->retained.store_id);
     case RECORD_RETAINED_DELETE:
@@ -63,12 +77,9 @@ static enum remedy remedy_for(const struct append *append, const struct event *e
         if (!append->publisher || !append->clears)
             return REMEDY_NONE;
         return publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER : REMEDY_STOP;
-    case RECORD_QUEUE_DELETE:
-    case RECORD_QUEUE_UPDATE:
-        // A PUBCOMP or a PUBREL would go to the client whose queue it is.
-        return record_promised(event) ? REMEDY_CLOSE_CLIENT : REMEDY_NONE;
     default:
-        // A session that is not deleted comes back after a restart, and is deleted then.
+        // The end of a session, or of a message's way to a client: nothing is lost, but it comes
+        // once more after a restart, at QoS 2 too. Whoever cannot have that sets on_failure stop.
         return REMEDY_NONE;
     }
 }
@@ -121,14 +132,18 @@ static void failure_handle(struct plugin *plugin, const struct event *event,
                            const struct store_error *err)
 {
     struct append *append = &plugin->append;
-    enum remedy remedy = remedy_for(append, event);
-    bool passes = err->code == STORE_EFULL || err->code == STORE_ENOSPC;
+    bool lasting = err->code != STORE_EFULL && err->code != STORE_ENOSPC;
+    enum remedy remedy = remedy_for(append, event, lasting);
 
     failure_say(append, event, err->sentence);
-    if (plugin->options.on_failure == ON_FAILURE_STOP && remedy != REMEDY_NONE && !passes)
+    if (plugin->options.on_failure == ON_FAILURE_STOP && lasting &&
+        (remedy != REMEDY_NONE || record_promised(event)))
         remedy = REMEDY_STOP;
     switch (remedy) {
     case REMEDY_NONE:
+        break;
+    case REMEDY_CLOSE_LATER:
+        append->subscriber_lacks = true;
         break;
     case REMEDY_CLOSE_CLIENT:
         connection_close(append, client_of(event));
@@ -170,6 +185,8 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
     }
     if (rc == 0 && message_is_missing(&append->message, event))
         rc = error_set(err, STORE_ENOSPC, "the message that it names could not be stored");
+    if (rc == 0 && event->type == RECORD_SUBSCRIPTION_ADD && append->subscriber_lacks)
+        rc = error_set(err, STORE_ENOSPC, "the retained messages for it could not be stored");
     if (rc == 0)
         rc = store_append(plugin->store, event, err);
     if (rc) {
@@ -179,6 +196,8 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
     }
     if (event->type == RECORD_SUBSCRIPTION_DELETE)
         append->unsubscriber = NULL;
+    if (event->type == RECORD_SUBSCRIPTION_ADD)
+        append_subscribe_begins(plugin, NULL);
 }
 
 void append_event(struct plugin *plugin, const struct event *event)
@@ -205,6 +224,12 @@ void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_mes
     plugin->append.clears = publish->retain && publish->payloadlen == 0;
 }
 
+void append_subscribe_begins(struct plugin *plugin, const struct mosquitto *client)
+{
+    plugin->append.subscriber = client;
+    plugin->append.subscriber_lacks = false;
+}
+
 void append_unsubscribe_begins(struct plugin *plugin, const struct mosquitto *client)
 {
     plugin->append.unsubscriber = client;
@@ -215,6 +240,7 @@ void append_tick(struct plugin *plugin)
     struct append *append = &plugin->append;
     append->publisher = NULL;
     append->topic = NULL;
+    append->subscriber = NULL;
     append->unsubscriber = NULL;
     for (size_t i = 0; i < append->refused_count; i++) {
         // The client finds no session when it comes back, which is the truth.

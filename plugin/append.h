@@ -32,6 +32,8 @@ struct append {
     const char *topic;
     bool clears; // it clears a retained message
     struct append_message message;
+    const struct mosquitto *subscriber;   // whose SUBSCRIBE is being handled
+    bool subscriber_lacks;                // a retained message for it could not be stored
     const struct mosquitto *unsubscriber; // whose UNSUBSCRIBE is being handled
     char **refused;                       // ids of sessions that could not be stored
     size_t refused_count;
@@ -44,8 +46,9 @@ void append_event(struct plugin *plugin, const struct event *event);
 void append_with_properties(struct plugin *plugin, struct event *event,
                             const mosquitto_property *properties);
 
-// Before a PUBLISH of a client is handled, and before its UNSUBSCRIBE is.
+// Before a PUBLISH of a client is handled, a topic filter of its SUBSCRIBE, or of its UNSUBSCRIBE.
 void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_message *publish);
+void append_subscribe_begins(struct plugin *plugin, const struct mosquitto *client);
 void append_unsubscribe_begins(struct plugin *plugin, const struct mosquitto *client);
 
 // At the begin of each pass of the broker's loop.

@@ -54,12 +54,13 @@ static int on_client_update(int number, void *event_data, void *userdata)
 }
 
 static void append_connection(struct plugin *plugin, enum record_type type, const char *client_id,
-                              const char *username)
+                              const char *username, int64_t session_expiry_time)
 {
     struct event event = {.type = type,
                           .connection = {.client_id = span_str(client_id),
                                          .username = span_str(username),
-                                         .time_ms = clock_ms()}};
+                                         .time_ms = clock_ms(),
+                                         .session_expiry_time = session_expiry_time}};
     append_event(plugin, &event);
 }
 
@@ -67,7 +68,7 @@ static int on_client_delete(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_client *data = event_data;
     (void)number;
-    append_connection(userdata, RECORD_SESSION_DELETE, data->data.clientid, NULL);
+    append_connection(userdata, RECORD_SESSION_DELETE, data->data.clientid, NULL, 0);
     backlog_client_deleted(userdata, data->data.clientid);
     pubrel_client_deleted(userdata, data->data.clientid);
     will_delays_end(userdata, data->data.clientid);
@@ -85,8 +86,11 @@ static int on_connect(int number, void *event_data, void *userdata)
     // A clean start either has no stored session or begins one, and then CLIENT_ADD says all this.
     if (mosquitto_client_clean_session(data->client))
         return MOSQ_ERR_SUCCESS;
+    // Without MQTT 5 there is no interval: such a session never expires.
+    bool never = mosquitto_client_protocol_version(data->client) != 5;
     append_connection(userdata, RECORD_SESSION_CONNECTED, client_id,
-                      mosquitto_client_username(data->client));
+                      mosquitto_client_username(data->client),
+                      never ? CONNECTION_NEVER_EXPIRES : 0);
     backlog_client_connected(userdata, client_id);
     return MOSQ_ERR_SUCCESS;
 }
@@ -101,7 +105,9 @@ static int on_client_offline(int number, void *event_data, void *userdata)
     (void)number;
     if (plugin->restoring)
         return MOSQ_ERR_SUCCESS;
-    append_connection(plugin, RECORD_SESSION_OFFLINE, client_id, NULL);
+    // The broker tells the interval right behind this by a CLIENT_UPDATE, unless there is none:
+    // then the session does not expire, whatever it was stored with.
+    append_connection(plugin, RECORD_SESSION_OFFLINE, client_id, NULL, CONNECTION_NEVER_EXPIRES);
     backlog_client_offline(plugin, client_id);
     return MOSQ_ERR_SUCCESS;
 }
@@ -114,7 +120,7 @@ static int on_disconnect(int number, void *event_data, void *userdata)
     // A stopping broker disconnects the sessions that it has restored; they live on in the store.
     if (plugin->restoring || data->reason == REASON_BROKER_STOPS)
         return MOSQ_ERR_SUCCESS;
-    append_connection(plugin, RECORD_CONNECTION_ENDED, mosquitto_client_id(data->client), NULL);
+    append_connection(plugin, RECORD_CONNECTION_ENDED, mosquitto_client_id(data->client), NULL, 0);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -22,8 +22,11 @@ struct opening {
 static int open_guarded(void *user)
 {
     struct opening *opening = user;
-    struct store_options options = {
-        .access = STORE_READ_WRITE, .create = true, .holder = "mosquitto", .notice = log_notice};
+    struct store_options options = {.access = STORE_READ_WRITE,
+                                    .create = true,
+                                    .must_own = true,
+                                    .holder = "mosquitto",
+                                    .notice = log_notice};
     options_for_store(&opening->plugin->options, &options);
     return store_open(&opening->plugin->store, &options, opening->err);
 }

@@ -3,6 +3,7 @@
 
 #include "fold.h"
 #include "record.h"
+#include "reserve.h"
 #include "seeded.h"
 
 #include <errno.h>
@@ -21,6 +22,10 @@
 #define RESERVE_MIN_BYTES (256u * 1024u)
 #define READERS_CHECK_MS 60000u
 #define PINNED_MAX 64u
+// On a full disk the stretches get smaller, so that the pages that one frees serve the next.
+#define STRETCH_MIN_BYTES (16u * 1024u)
+// With so many reserves' worth of free pages in the tables' file there is no need of one beside it.
+#define RESERVES_FREE 4u
 
 struct committer {
     struct committer_options options; // commit_interval_ms: under `lock`
@@ -33,7 +38,10 @@ struct committer {
     bool ends_with_stop;
     struct segment *pinned[PINNED_MAX]; // the fold points into these
     size_t pinned_count;
-    bool full; // the tables could not grow the last time
+    bool full;                // the tables could not grow the last time
+    bool reserve;             // it lies on the disk
+    uint64_t stretch_bytes;   // at present
+    uint64_t lmdb_free_bytes; // after the last commit
     uint64_t readers_checked_ms;
 
     // Under `lock`.
@@ -106,7 +114,7 @@ static int record_fold(struct committer *committer, struct segment *segment, uin
 static int stretch_fold(struct committer *committer, uint64_t end, struct store_error *err)
 {
     uint64_t bytes = 0;
-    while (committer->position < end && bytes < committer->options.stretch_bytes) {
+    while (committer->position < end && bytes < committer->stretch_bytes) {
         uint64_t number = position_segment(committer->position);
         uint64_t offset = position_offset(committer->position);
         struct segment *segment = segment_hold(committer, number);
@@ -133,8 +141,10 @@ static void reserve_update(struct committer *committer)
 {
     struct store_stats stats = {0};
     uint64_t reserve = RESERVE_MIN_BYTES;
-    if (tables_stats(committer->options.tables, &stats, NULL) == 0)
+    if (tables_stats(committer->options.tables, &stats, NULL) == 0) {
         reserve += stats.sessions * RESERVE_PER_SESSION_BYTES;
+        committer->lmdb_free_bytes = stats.lmdb_free_bytes;
+    }
     journal_set_reserve(committer->options.journal, reserve);
 }
 
@@ -175,34 +185,65 @@ static bool cover_wanted(struct committer *committer, bool flush)
     return flush || usage.live > LIVE_SEGMENTS_MAX;
 }
 
-static void attempt_report(struct committer *committer, int rc, const struct store_error *err)
+// Admission is open as long as there is room for the deletions that it brings about one day.
+static void reserve_check(struct committer *committer)
 {
-    bool full = rc == STORE_ENOSPC;
-    char sentence[sizeof(err->sentence) + 128];
-    if (full && !committer->full) {
-        snprintf(sentence, sizeof(sentence),
-                 "%s; the journal keeps what the tables cannot take, until it is full",
-                 err->sentence);
-        committer_say(committer, STORE_NOTICE_ERROR, sentence);
-    } else if (rc == 0 && committer->full) {
-        committer_say(committer, STORE_NOTICE_INFO,
-                      "there is room again: the tables take in what "
-                      "the journal kept");
-    } else if (rc && !full) {
-        journal_poison(committer->options.journal, err);
+    struct store_error err = {0};
+    bool had = committer->reserve;
+    if (!committer->options.dir)
+        return;
+    if (!had)
+        committer->reserve =
+            reserve_take(committer->options.dir, committer->options.reserve_bytes, &err) == 0;
+    if (committer->reserve) {
+        if (!had)
+            journal_set_closed(committer->options.journal, NULL);
+        return;
     }
-    committer->full = full;
+    bool free_pages = !committer->full && committer->lmdb_free_bytes >=
+                                              RESERVES_FREE * committer->options.reserve_bytes;
+    error_prefix(&err, "the disk is full");
+    journal_set_closed(committer->options.journal, free_pages ? NULL : &err);
 }
 
-// One round: fold what is there, apply what is left of it. Returns 0 when all of it is done.
-static int committer_round(struct committer *committer, bool flush, struct store_error *err)
+// The tables could not grow. What was folded is folded anew, in smaller stretches.
+static void full_begin(struct committer *committer, const struct store_error *err)
 {
-    int rc = 0;
-    uint64_t end = journal_end(committer->options.journal);
-    do {
-        // After a failure the fold still holds its stretch: it goes first.
-        if (!committer->full)
-            rc = stretch_fold(committer, end, err);
+    char sentence[sizeof(err->sentence) + 128];
+    fold_clear(committer->fold);
+    pinned_release(committer);
+    committer->position = atomic_load(&committer->covered);
+    if (committer->options.dir && reserve_give_up(committer->options.dir))
+        committer->reserve = false;
+    else if (committer->stretch_bytes > STRETCH_MIN_BYTES)
+        committer->stretch_bytes /= 4;
+    journal_set_closed(committer->options.journal, err);
+    if (committer->full)
+        return;
+    committer->full = true;
+    snprintf(sentence, sizeof(sentence),
+             "%s; the journal keeps what the tables cannot take, until it is full", err->sentence);
+    committer_say(committer, STORE_NOTICE_ERROR, sentence);
+}
+
+static void full_end(struct committer *committer)
+{
+    committer->stretch_bytes = committer->options.stretch_bytes;
+    if (!committer->full)
+        return;
+    committer->full = false;
+    committer_say(committer, STORE_NOTICE_INFO,
+                  "there is room again: the tables take in what the journal kept");
+}
+
+// Folds and applies one stretch. STORE_ENOSPC only when smaller ones would not do either.
+static int committer_stretch(struct committer *committer, uint64_t end, bool flush,
+                             struct store_error *err)
+{
+    for (;;) {
+        uint64_t stretch_bytes = committer->stretch_bytes;
+        bool reserve = committer->reserve;
+        int rc = stretch_fold(committer, end, err);
         bool empty = fold_is_empty(committer->fold);
         if (rc == 0 && (!empty || cover_wanted(committer, flush)))
             rc = fold_apply(committer, err);
@@ -210,8 +251,27 @@ static int committer_round(struct committer *committer, bool flush, struct store
             fold_clear(committer->fold);
             pinned_release(committer);
         }
-        attempt_report(committer, rc, err);
+        if (rc != STORE_ENOSPC)
+            return rc;
+        full_begin(committer, err);
+        if (committer->stretch_bytes == stretch_bytes && committer->reserve == reserve)
+            return rc;
+    }
+}
+
+// One round: fold what is there, apply what is left of it. Returns 0 when all of it is done.
+static int committer_round(struct committer *committer, bool flush, struct store_error *err)
+{
+    int rc = 0;
+    uint64_t end = journal_end(committer->options.journal);
+    reserve_check(committer);
+    do {
+        rc = committer_stretch(committer, end, flush, err);
     } while (rc == 0 && committer->position < end);
+    if (rc == 0)
+        full_end(committer);
+    else if (rc != STORE_ENOSPC)
+        journal_poison(committer->options.journal, err);
     return rc;
 }
 
@@ -338,6 +398,7 @@ int committer_open(struct committer **ret_committer, const struct committer_opti
     committer->options = *options;
     if (!committer->options.stretch_bytes)
         committer->options.stretch_bytes = STRETCH_DEFAULT_BYTES;
+    committer->stretch_bytes = committer->options.stretch_bytes;
     committer->position = options->from;
     atomic_store(&committer->covered, options->from);
     pthread_mutex_init(&committer->lock, NULL);
@@ -351,6 +412,7 @@ int committer_open(struct committer **ret_committer, const struct committer_opti
     int rc = fold_new(&committer->fold, err);
     if (rc == 0) {
         reserve_update(committer);
+        reserve_check(committer);
         journal_on_bytes(options->journal, committer->options.stretch_bytes / 2,
                          committer_bytes_reached, committer);
         int failed = pthread_create(&committer->thread, NULL, committer_run, committer);

@@ -138,9 +138,13 @@ struct connection {
     struct span client_id;
     struct span username;
     int64_t time_ms; // since the epoch
-    int64_t
-        session_expiry_time; // session_offline only: seconds since the epoch, 0: unknown or never
+    // session_offline: seconds since the epoch, 0: unknown. This and session_connected:
+    // CONNECTION_NEVER_EXPIRES if the session's interval is now that it never does, until a
+    // session_update says otherwise.
+    int64_t session_expiry_time;
 };
+
+#define CONNECTION_NEVER_EXPIRES INT64_MAX
 
 struct segment_link {
     uint64_t previous_end;      // position where the segment before ends

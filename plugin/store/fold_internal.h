@@ -29,6 +29,7 @@ enum fold_session_changes {
     FOLD_EXPIRY_TIME = 4,
     FOLD_CONNECTED = 8,         // connected and changed_time_ms
     FOLD_CONNECTION_ENDED = 16, // if LMDB has it connected: no longer, from changed_time_ms on
+    FOLD_NEVER_EXPIRES = 32,    // whatever the interval was
     FOLD_EVERYTHING = 15,
 };
 

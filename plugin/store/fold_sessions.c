@@ -47,7 +47,8 @@ int fold_session_update(struct fold *fold, struct fold_client *client,
     *place = *session;
     place->connected = connected;
     place->changed_time_ms = changed_time_ms;
-    client->changes |= FOLD_ATTRIBUTES | FOLD_USERNAME | FOLD_EXPIRY_TIME;
+    client->changes = (uint8_t)((client->changes & ~FOLD_NEVER_EXPIRES) | FOLD_ATTRIBUTES |
+                                FOLD_USERNAME | FOLD_EXPIRY_TIME);
     fold->effects++;
     return 0;
 }
@@ -107,6 +108,12 @@ int fold_connection_change(struct fold *fold, struct fold_client *client, enum r
     default:
         session_end_connection(client, place, connection->time_ms);
         break;
+    }
+    if (connection->session_expiry_time == CONNECTION_NEVER_EXPIRES &&
+        type != RECORD_CONNECTION_ENDED) {
+        place->session_expiry_time = 0;
+        place->session_expiry_interval = SESSION_EXPIRY_NEVER;
+        client->changes |= FOLD_NEVER_EXPIRES;
     }
     fold->effects++;
     return 0;

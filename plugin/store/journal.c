@@ -222,10 +222,23 @@ static int prepare_hopeless(struct journal *journal, struct store_error *err)
     return code;
 }
 
+static int journal_is_closed(struct journal *journal, struct store_error *err)
+{
+    if (!atomic_load_explicit(&journal->closed, memory_order_relaxed))
+        return 0;
+    pthread_mutex_lock(&journal->lock);
+    int code = error_set(err, journal->closed_reason.code, "%s", journal->closed_reason.sentence);
+    pthread_mutex_unlock(&journal->lock);
+    return code;
+}
+
 int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *err)
 {
     if (journal_is_poisoned(journal, err))
         return STORE_EPOISONED;
+    int closed = journal_is_closed(journal, err);
+    if (closed)
+        return closed;
     uint64_t reserve = SEEDED(RESERVE_NOT_KEPT)
                            ? 0
                            : atomic_load_explicit(&journal->reserve_bytes, memory_order_relaxed);
@@ -275,9 +288,22 @@ uint64_t journal_durable(struct journal *journal)
     return atomic_load_explicit(&journal->durable, memory_order_acquire);
 }
 
+void journal_set_closed(struct journal *journal, const struct store_error *reason)
+{
+    pthread_mutex_lock(&journal->lock);
+    if (reason)
+        journal->closed_reason = *reason;
+    atomic_store(&journal->closed, reason != NULL);
+    pthread_mutex_unlock(&journal->lock);
+}
+
 void journal_set_reserve(struct journal *journal, uint64_t bytes)
 {
-    atomic_store(&journal->reserve_bytes, bytes);
+    // A small journal must not be all reserve.
+    pthread_mutex_lock(&journal->lock);
+    uint64_t most = journal->options.max_bytes / 8;
+    pthread_mutex_unlock(&journal->lock);
+    atomic_store(&journal->reserve_bytes, bytes < most ? bytes : most);
 }
 
 void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t sync_interval_ms,

@@ -65,6 +65,9 @@ uint64_t journal_durable(struct journal *journal); // any thread
 // Any thread.
 void journal_cover(struct journal *journal, uint64_t position);
 
+// Closes admission for a reason outside of the journal, or opens it again (NULL). Any thread.
+void journal_set_closed(struct journal *journal, const struct store_error *reason);
+
 // How many bytes admission leaves free for what must still pass when it is closed. Any thread.
 void journal_set_reserve(struct journal *journal, uint64_t bytes);
 

@@ -32,6 +32,7 @@ struct journal {
     _Atomic uint64_t reserve_bytes;
     _Atomic uint64_t populate_at; // offset at which the writer asks for more pages
     _Atomic bool poisoned;
+    _Atomic bool closed;
     _Atomic int sync_mode;
 
     // Under `lock`.
@@ -50,6 +51,7 @@ struct journal {
     bool populate_wanted;
     bool wanted; // somebody waits for room
     struct store_error poison;
+    struct store_error closed_reason; // while `closed`
     struct store_error prepare_error; // why the last preparation failed, code 0: it did not
     uint64_t prepare_retry_ms;        // when to try again
 

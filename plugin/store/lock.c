@@ -61,9 +61,9 @@ int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
     }
     if (rc == 0) {
         holder_format(holder, text);
-        rc = os_file_truncate(lock->file, 0, err);
-        if (rc == 0)
-            rc = os_file_write(lock->file, 0, text, strlen(text), err);
+        // On a full disk the lock holds all the same, and only its holder has no name.
+        if (os_file_truncate(lock->file, 0, NULL) == 0)
+            (void)os_file_write(lock->file, 0, text, strlen(text), NULL);
     }
     if (rc) {
         lock_close(lock);

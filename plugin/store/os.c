@@ -85,7 +85,7 @@ static int dir_check(struct os_dir *dir, unsigned flags, struct store_error *err
                          "%s lies on a network file system, where locks and mappings cannot be "
                          "relied on; choose a folder on a local disk",
                          dir->path);
-    if (st.st_uid != geteuid() && geteuid() != 0)
+    if (st.st_uid != geteuid() && (geteuid() != 0 || (flags & OS_DIR_MUST_OWN)))
         return error_set(err, STORE_EUNSAFE,
                          "%s belongs to user %lu, not to user %lu who opens it; run as its owner "
                          "or change the owner",

@@ -22,6 +22,7 @@ struct os_file;
 enum os_dir_flags {
     OS_DIR_CREATE = 1,        // make it (0700) if it is missing; its parent must exist
     OS_DIR_ALLOW_NETWORK = 2, // else NFS, SMB and their like are refused
+    OS_DIR_MUST_OWN = 4,      // root too must be the owner
 };
 
 // Opens the folder. STORE_ENOSTORE if it is missing; STORE_EUNSAFE if it is not a folder, belongs

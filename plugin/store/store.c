@@ -2,6 +2,7 @@
 #include "store_internal.h"
 
 #include "replay.h"
+#include "reserve.h"
 #include "seeded.h"
 
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #define COMPRESSION_DEFAULT_LEVEL 1
 // The writer's segment, one ready, one the tables read, one to spare.
 #define JOURNAL_MIN_SEGMENTS 4u
+#define RESERVE_MIN_BYTES (1024u * 1024u)
+#define RESERVE_MAX_BYTES (4u * 1024u * 1024u)
 
 static void store_notice(void *user, enum store_notice_level level, const char *sentence)
 {
@@ -64,8 +67,8 @@ struct folder_look {
 
 static int folder_look_at(void *user, const char *name)
 {
-    static const char *const ours[] = {LOCK_NAME, "data.mdb", "lock.mdb", SEGMENT_PREPARE_NAME,
-                                       COMPACT_NAME};
+    static const char *const ours[] = {LOCK_NAME,    "data.mdb",  "lock.mdb", SEGMENT_PREPARE_NAME,
+                                       COMPACT_NAME, RESERVE_NAME};
     struct folder_look *look = user;
     uint64_t number;
     bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0;
@@ -157,6 +160,14 @@ static int segments_remove_outside(struct store *store, uint64_t first, uint64_t
     return rc;
 }
 
+// In proportion to a small device.
+static uint64_t reserve_bytes(const struct store_options *options)
+{
+    uint64_t bytes = options->journal_segment_bytes / 4;
+    return bytes < RESERVE_MIN_BYTES ? RESERVE_MIN_BYTES
+                                     : (bytes > RESERVE_MAX_BYTES ? RESERVE_MAX_BYTES : bytes);
+}
+
 static int store_begin_writing(struct store *store, const struct replay_result *replay,
                                struct store_error *err)
 {
@@ -202,6 +213,8 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         .tables = store->tables,
         .from = first_position,
         .commit_interval_ms = options->commit_interval_ms,
+        .dir = store->dir,
+        .reserve_bytes = reserve_bytes(options),
         .notice = store_notice,
         .notice_user = store,
     };
@@ -212,10 +225,33 @@ done:
     return rc;
 }
 
+static void store_end_writing(struct store *store)
+{
+    committer_close(store->committer);
+    journal_close(store->journal);
+    store->committer = NULL;
+    store->journal = NULL;
+}
+
+// On a full disk the room that was kept is given up, and it is tried again.
+static int store_recover_and_begin(struct store *store, struct store_error *err)
+{
+    for (;;) {
+        struct replay_result replay = {0};
+        int rc = store_recover(store, &replay, err);
+        if (rc == 0 && store->options.access == STORE_READ_WRITE)
+            rc = store_begin_writing(store, &replay, err);
+        if (rc != STORE_ENOSPC || store->options.access == STORE_READ_ONLY)
+            return rc;
+        store_end_writing(store);
+        if (!reserve_give_up(store->dir))
+            return rc;
+    }
+}
+
 int store_open(struct store **ret_store, const struct store_options *options,
                struct store_error *err)
 {
-    struct replay_result replay = {0};
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
         return error_set(err, STORE_ENOMEM, "out of memory");
@@ -228,6 +264,7 @@ int store_open(struct store **ret_store, const struct store_options *options,
 
     bool read_only = options->access == STORE_READ_ONLY;
     unsigned flags = (options->create && !read_only ? OS_DIR_CREATE : 0u) |
+                     (options->must_own ? OS_DIR_MUST_OWN : 0u) |
                      (options->allow_network_filesystem ? OS_DIR_ALLOW_NETWORK : 0u);
     if ((rc = os_dir_open(&store->dir, options->path, flags, err)))
         goto done;
@@ -247,10 +284,8 @@ int store_open(struct store **ret_store, const struct store_options *options,
     }
     if ((rc = store_tables_open(store, err)) ||
         (options->check_values && (rc = tables_check(store->tables, err))) ||
-        (rc = store_recover(store, &replay, err)))
+        (rc = store_recover_and_begin(store, err)))
         goto done;
-    if (options->access == STORE_READ_WRITE)
-        rc = store_begin_writing(store, &replay, err);
 
 done:
     if (rc) {
@@ -278,8 +313,7 @@ int store_close(struct store *store, bool clean, struct store_error *err)
         return 0;
     if (clean && store->committer)
         rc = store_stop(store, err);
-    committer_close(store->committer);
-    journal_close(store->journal);
+    store_end_writing(store);
     tables_close(store->tables);
     lock_close(store->lock);
     os_dir_close(store->dir);

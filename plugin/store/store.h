@@ -49,6 +49,7 @@ struct store_options {
     bool create;                        // make the folder and an empty store if there is none
     bool check_values;                  // check every value of LMDB before the open succeeds
     bool allow_network_filesystem;      // default: such a folder is refused
+    bool must_own;                      // root too must be the folder's owner: for the broker
     enum store_sync sync;               // default STORE_SYNC_INTERVAL
     uint32_t sync_interval_ms;          // default 100
     uint32_t commit_interval_ms;        // default 1000
@@ -141,6 +142,12 @@ int store_each_retained(struct store_view *view, store_retained_fn *fn, void *us
                         struct store_error *err);
 int store_each_will(struct store_view *view, store_will_fn *fn, void *user,
                     struct store_error *err);
+
+// Has the walks of a view pass over damage: each damaged value is told to `fn` and left out, an
+// entry too whose callback returns STORE_EDAMAGED, and entries that could not be reached. Without,
+// the first damage ends a walk. For those who salvage; never for those who serve.
+typedef void store_damage_fn(void *user, const struct store_error *err);
+void store_view_pass_damage(struct store_view *view, store_damage_fn *fn, void *user);
 
 // Single entries. STORE_ENOTFOUND if there is none. What they give out is valid until the next call
 // on the same view.

@@ -14,13 +14,19 @@ static int connected_count(void *user, const struct session *session)
     return 0;
 }
 
+// Damage among the sessions is for those to say who read them: a damaged store has statistics too.
 static int sessions_stats(struct store *store, struct store_stats *stats, struct store_error *err)
 {
     struct store_view *view = NULL;
-    int rc = store_view_open(&view, store, err);
+    struct store_error own = {0};
+    int rc = store_view_open(&view, store, &own);
     if (rc == 0)
-        rc = store_each_session(view, connected_count, &stats->sessions_connected, err);
+        rc = store_each_session(view, connected_count, &stats->sessions_connected, &own);
     store_view_close(view);
+    if (rc == STORE_EDAMAGED)
+        return 0;
+    if (rc && err)
+        *err = own;
     return rc;
 }
 

@@ -11,6 +11,8 @@ struct store_view {
     struct tables *tables;
     MDB_txn *txn;
     struct payload_decompressor *decompressor; // made when it is first needed
+    store_damage_fn *damage;                   // NULL: the first damage ends a walk
+    void *damage_user;
 };
 
 int tables_view_open(struct store_view **ret_view, struct tables *tables, struct store_error *err)
@@ -37,6 +39,21 @@ void store_view_close(struct store_view *view)
     free(view);
 }
 
+void store_view_pass_damage(struct store_view *view, store_damage_fn *fn, void *user)
+{
+    view->damage = fn;
+    view->damage_user = user;
+}
+
+// 0 if `rc` is damage that the view passes over: it has been told.
+static int view_pass(struct store_view *view, int rc, const struct store_error *err)
+{
+    if (rc != STORE_EDAMAGED || !view->damage)
+        return rc;
+    view->damage(view->damage_user, err);
+    return 0;
+}
+
 // ---- walking -------------------------------------------------------------------------------
 
 // Gets one entry; non-zero ends the walk.
@@ -48,9 +65,12 @@ typedef int entry_fn(void *user, struct span key, struct span value, struct stor
 static int table_walk(struct store_view *view, enum table table, struct span prefix, entry_fn *fn,
                       void *user, uint64_t *walked, struct store_error *err)
 {
+    struct store_error own = {0};
     MDB_cursor *cursor = NULL;
     MDB_val key = val_of_span(prefix);
     MDB_val value, last = {0, NULL};
+    if (!err)
+        err = &own;
     int rc = mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor);
     if (rc)
         return tables_error(view->tables, err, rc, "cannot read it");
@@ -59,11 +79,12 @@ static int table_walk(struct store_view *view, enum table table, struct span pre
         if (prefix.len > 0 &&
             (key.mv_size < prefix.len || memcmp(key.mv_data, prefix.data, prefix.len) != 0))
             break;
-        int ended = 0;
+        int ended;
+        // Ends the walk in any case: a tree that damage has closed to a ring has no end.
         if (last.mv_data && mdb_cmp(view->txn, view->tables->dbi[table], &last, &key) >= 0)
             ended = tables_damaged(err, table, span_of_val(&key), "it is not in its place");
-        if (!ended)
-            ended = fn(user, span_of_val(&key), span_of_val(&value), err);
+        else
+            ended = view_pass(view, fn(user, span_of_val(&key), span_of_val(&value), err), err);
         if (ended) {
             mdb_cursor_close(cursor);
             return ended;
@@ -80,15 +101,18 @@ static int table_walk(struct store_view *view, enum table table, struct span pre
 static int walk_complete(struct store_view *view, enum table table, uint64_t walked,
                          struct store_error *err)
 {
+    struct store_error own = {0};
     MDB_stat stat;
     int rc = mdb_stat(view->txn, view->tables->dbi[table], &stat);
+    if (!err)
+        err = &own;
     if (rc)
         return tables_error(view->tables, err, rc, "cannot count");
     if (walked == stat.ms_entries)
         return 0;
-    return error_set(
-        err, STORE_EDAMAGED, "%s: %llu entries can be reached of %llu; the others are lost",
-        table_name(table), (unsigned long long)walked, (unsigned long long)stat.ms_entries);
+    error_set(err, STORE_EDAMAGED, "%s: %llu entries can be reached of %llu; the others are lost",
+              table_name(table), (unsigned long long)walked, (unsigned long long)stat.ms_entries);
+    return view_pass(view, STORE_EDAMAGED, err);
 }
 
 static int table_walk_all(struct store_view *view, enum table table, entry_fn *fn, void *user,
