@@ -124,7 +124,7 @@ void child_explain(struct text *text, const struct context *ctx, int signal)
 {
     text_addf(text,
               "%s/data.mdb is damaged: reading it ended with signal %d (%s); keep a copy of the "
-              "folder and restore a backup",
+              "folder; restore a backup, or see repair",
               ctx->path, signal, strsignal(signal));
 }
 

@@ -73,7 +73,7 @@ static void add_death(struct context *ctx, int signal_number)
     findings_add(&verify.findings,
                  &(struct finding){SEVERITY_ERROR, stage ? stage->where : "store", what.data,
                                    "it could not be looked at to the end",
-                                   "keep a copy of the folder and restore a backup"});
+                                   "keep a copy of the folder; restore a backup, or see repair"});
     text_release(&what);
 }
 

@@ -25,6 +25,7 @@ int cmd_journal_ls(struct context *ctx);
 int cmd_journal_dump(struct context *ctx);
 int cmd_check(struct context *ctx);
 int cmd_verify(struct context *ctx);
+int cmd_repair(struct context *ctx);
 int cmd_compact(struct context *ctx);
 int cmd_backup(struct context *ctx);
 int cmd_restore(struct context *ctx);

@@ -45,6 +45,20 @@ void findings_add(struct findings *findings, const struct finding *finding)
     cJSON_Delete(entry);
 }
 
+void findings_add_damage(struct findings *findings, const char *where, const char *sentence,
+                         const char *help)
+{
+    struct text what = {0};
+    const char *lost = NULL;
+    text_adds(&what, sentence);
+    for (char *at = what.data; (at = strstr(at, "; ")); at += 2)
+        lost = at + 2;
+    if (lost)
+        what.data[lost - 2 - what.data] = '\0';
+    findings_add(findings, &(struct finding){SEVERITY_ERROR, where, what.data, lost, help});
+    text_release(&what);
+}
+
 void findings_begin_list(struct list *list, const struct context *ctx, void *document)
 {
     list_begin_part(list, ctx, document, "findings", columns, sizeof(columns) / sizeof(columns[0]));

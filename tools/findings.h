@@ -30,6 +30,10 @@ void findings_close(struct findings *findings);
 
 void findings_add(struct findings *findings, const struct finding *finding);
 
+// A sentence of the store's about damage, "<what>; <what is lost>", as an error.
+void findings_add_damage(struct findings *findings, const char *where, const char *sentence,
+                         const char *help);
+
 // Adds them to a list that findings_begin_list has begun, and returns how many are no notes.
 void findings_begin_list(struct list *list, const struct context *ctx, void *document);
 uint64_t findings_list(struct findings *findings, struct list *list);

@@ -56,6 +56,8 @@ enum option_kind {
     X(OPT_USERS, "users", 0, OPTION_FLAG, NULL, NULL, "show user names, not only their sizes")     \
     X(OPT_REDACT, "redact", 0, OPTION_FLAG, NULL, NULL,                                            \
       "leave out payloads, user names and what properties say: for support bundles")               \
+    X(OPT_OUTPUT, "output", 'o', OPTION_TEXT, "DIR", NULL,                                         \
+      "the folder of the new store, which must not exist, or be empty")                            \
     X(OPT_YES, "yes", 'y', OPTION_FLAG, NULL, NULL, "do not ask")                                  \
     X(OPT_DRY_RUN, "dry-run", 0, OPTION_FLAG, NULL, NULL, "say what would go, and change nothing") \
     X(OPT_FOLLOW, "follow", 'F', OPTION_FLAG, NULL, NULL, "go on with what comes, until Ctrl-C")   \

@@ -121,6 +121,14 @@ const struct verb verbs[] = {
      "Lists the wills that the broker publishes for clients that do not come back. A client "
      "without a stored session may have one too.",
      ""},
+    {"repair", NULL, "--output DIR", 0, 0, VERB_PROBES | VERB_ALONE, OPTIONS(OPT_OUTPUT, OPT_LIMIT),
+     cmd_repair, "salvage a damaged store into a new one",
+     "Reads all that can be read of a damaged store, its journal too, and makes a new store of it "
+     "in the folder of --output; the old one is not changed. Prints what could not be read, with "
+     "the clients and topics that lost something, and how many entries of each kind were there "
+     "and were salvaged. The new store opens and verifies clean.\n\n"
+     "Ends with 3 if something was lost. Works on a store that no broker holds.",
+     "mosquitto_lmdb repair --output /var/lib/mosquitto/mended\t"},
     {"compact", NULL, "", 0, 0, VERB_ALONE, NO_OPTIONS, cmd_compact,
      "give free pages back to the file system",
      "Rewrites the tables without their free pages and prints their size before and after. It "

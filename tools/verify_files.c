@@ -76,7 +76,7 @@ static int on_segment(void *user, const struct store_segment *segment)
     findings_add(&verify->findings,
                  &(struct finding){SEVERITY_ERROR, "journal", what.data,
                                    "what this segment held and LMDB does not have yet",
-                                   "keep a copy of the folder and restore a backup"});
+                                   "keep a copy of the folder; restore a backup, or see repair"});
     text_release(&what);
     return 0;
 }

@@ -10,7 +10,8 @@ import pytest
 import cli
 
 WRITERS = [["session", "rm", "beta", "-y"], ["queue", "purge", "beta", "-y"],
-           ["retained", "rm", "#", "-y"], ["compact"]]  # fmt: skip
+           ["retained", "rm", "#", "-y"], ["compact"],
+           ["repair", "--output", "/nonexistent/new"]]  # fmt: skip
 
 
 class Holder:

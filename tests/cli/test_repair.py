@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""repair: what can be read is saved, nothing is made up, and what is lost is named.
+
+SEED=n reruns the damage of a run; ROUNDS=n makes more of it."""
+
+import json
+import os
+import random
+import shutil
+
+import pytest
+
+import cli
+from test_damage import damage
+
+SEED = int(os.environ.get("SEED") or random.randrange(2**32))
+ROUNDS = int(os.environ.get("ROUNDS") or 20)
+
+
+def contents(store):
+    result = cli.run("--store", store, "export")
+    assert result.status == 0, result
+    return result.out.splitlines()[1:]
+
+
+def repair(store, output, *options):
+    return cli.run("--store", store, "repair", "--output", output, *options)
+
+
+def test_a_sound_store_is_copied(store, tmp_path):
+    busy = store("busy")
+    before = contents(busy)
+    files = {path.name: path.read_bytes() for path in busy.iterdir() if path.name != "lock.mdb"}
+    result = repair(busy, tmp_path / "new")
+    assert result.status == 0 and result.out.endswith("\nnothing was lost\n"), result
+    assert cli.run("--store", tmp_path / "new", "verify").status == 0
+    assert contents(tmp_path / "new") == before
+    assert cli.run("--store", tmp_path / "new", "--json", "session", "ls").json == (
+        cli.run("--store", busy, "--json", "session", "ls").json
+    )
+    assert files == {p.name: p.read_bytes() for p in busy.iterdir() if p.name != "lock.mdb"}
+
+
+def test_the_journal_is_saved_too(store, tmp_path):
+    crashed = store("crashed")
+    result = repair(crashed, tmp_path / "new")
+    assert result.status == 0 and "what the journal had" in result.out
+    assert cli.run("--store", crashed, "--read-only", "--json", "status").json["behind_records"] == 2
+    assert contents(tmp_path / "new") == contents(crashed)
+
+
+def test_names_what_is_lost(store, tmp_path):
+    busy = store("busy")
+    before = contents(busy)
+    path = busy / "data.mdb"
+    path.write_bytes(path.read_bytes().replace(b"open\nwide", b"open\nwise")
+                     .replace(b"closed", b"cloned"))  # fmt: skip
+    result = repair(busy, tmp_path / "new", "--json")
+    assert result.status == 3
+    report = result.json
+    assert report["lost"] is True
+    assert [(f["where"], f["what"]) for f in report["findings"]] == [
+        ("messages", "messages: key 1090999933730818: checksum does not match"),
+        ("messages", "messages: key 1090999933730821: checksum does not match"),
+        ("queue", 'client "beta": 1 queued message could not be read'),
+        ("retained", 'topic "home/door": its message could not be read'),
+    ]
+    assert {row["type"]: row["there"] - row["salvaged"] for row in report["salvaged"]} == {
+        "sessions": 0, "subscriptions": 0, "messages": 2, "queued": 1, "retained": 1, "wills": 0,
+    }  # fmt: skip
+    assert cli.run("--store", tmp_path / "new", "verify").status == 0
+    gone = [json.loads(line)["type"] for line in before if line not in contents(tmp_path / "new")]
+    assert gone == ["message", "message", "queued", "retained"]
+
+
+def test_a_lost_session_takes_its_own_along(store, tmp_path):
+    busy = store("busy")
+    path = busy / "data.mdb"
+    path.write_bytes(path.read_bytes().replace(b"\x01beta", b"\x01bexa"))
+    result = repair(busy, tmp_path / "new", "--json")
+    assert result.status == 3 and result.json["messages_that_nothing_names"] == 2
+    assert "sessions" in {finding["where"] for finding in result.json["findings"]}
+    verify = cli.run("--store", tmp_path / "new", "verify")
+    assert verify.status == 0 and "note" not in verify.out
+    assert '"client_id":"beta"' not in "".join(contents(tmp_path / "new"))
+
+
+def test_any_damage(made, tmp_path):
+    print(f"SEED={SEED}")
+    whole = contents(made["busy"])
+    saved = 0
+    for number in range(ROUNDS):
+        dice = random.Random(SEED + number)
+        store, new = tmp_path / "damaged", tmp_path / "new"
+        for folder in (store, new):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(made["busy"], store)
+        store.chmod(0o700)
+        path = store / "data.mdb"
+        path.write_bytes(damage(dice, path.read_bytes()))
+        where = f"SEED={SEED + number} ROUNDS=1"
+        result = repair(store, new)
+        assert result.status in (0, 1, 3), (where, result)
+        assert {p.name for p in tmp_path.iterdir()} <= {"damaged", "new"}, (where, result)
+        assert new.exists() == result.out.endswith(
+            ("nothing was lost\n", "not all could be saved\n")
+        ), (where, result)
+        if not new.exists():
+            continue
+        saved += 1
+        verify = cli.run("--store", new, "verify")
+        assert verify.status == 0, (where, result, verify)
+        after = contents(new)
+        assert [line for line in after if line not in whole] == [], (where, result)
+        assert (after == whole) or result.status == 3, (where, result)
+    assert saved or ROUNDS < 20
+
+
+def test_needs_a_folder_of_its_own(store, made):
+    busy = store("busy")
+    assert cli.run("--store", busy, "repair").status == 2
+    before = contents(busy)
+    result = repair(made["empty"], busy)
+    assert result.status == 1 and "is not empty" in result.err
+    assert contents(busy) == before
+
+
+@pytest.mark.parametrize("kind", ["none", "empty folder", "foreign", "newer"])
+def test_what_is_no_store_of_ours(tmp_path, kind):
+    store = tmp_path / "store"
+    if kind == "newer":
+        cli.make_store("newer", store)
+    elif kind != "none":
+        store.mkdir(mode=0o700)
+    if kind == "foreign":
+        (store / "thesis.txt").write_text("ten years of work")
+    result = repair(store, tmp_path / "new")
+    assert result.status == 1 and result.err.count("\n") == 1 and result.out == "", result
+    assert not (tmp_path / "new").exists()
