@@ -154,8 +154,9 @@ static bool segment_make_ready(struct journal *journal)
 {
     uint64_t usual = journal->options.segment_bytes;
     uint64_t want = atomic_load(&journal->reserve_bytes) + (journal->wanted ? usual : 1);
+    // On a full disk the room is the tables'. What little must still pass has the ready ones.
     if (journal->ready_bytes >= want || atomic_load(&journal->poisoned) ||
-        os_monotonic_ms() < journal->prepare_retry_ms) {
+        atomic_load(&journal->closed) || os_monotonic_ms() < journal->prepare_retry_ms) {
         if (journal->ready_bytes >= want)
             journal->wanted = false;
         return false;

@@ -233,7 +233,24 @@ static void store_end_writing(struct store *store)
     store->journal = NULL;
 }
 
-// On a full disk the room that was kept is given up, and it is tried again.
+// On a full disk: gives up the room that was kept, and segments that nobody needs. Whether that
+// made any difference.
+static bool store_make_room(struct store *store)
+{
+    struct tables_meta meta;
+    struct journal_extent extent;
+    uint64_t before_bytes = 0, after_bytes = 0;
+    bool gave_up = reserve_give_up(store->dir);
+    if (os_dir_free_bytes(store->dir, &before_bytes, NULL) ||
+        tables_meta(store->tables, &meta, NULL) ||
+        journal_scan(store->dir, store->store_id, meta.covered, &extent, NULL) ||
+        segments_remove_outside(store, position_segment(meta.covered), position_segment(extent.end),
+                                NULL) ||
+        os_dir_free_bytes(store->dir, &after_bytes, NULL))
+        return gave_up;
+    return gave_up || after_bytes > before_bytes;
+}
+
 static int store_recover_and_begin(struct store *store, struct store_error *err)
 {
     for (;;) {
@@ -244,7 +261,7 @@ static int store_recover_and_begin(struct store *store, struct store_error *err)
         if (rc != STORE_ENOSPC || store->options.access == STORE_READ_ONLY)
             return rc;
         store_end_writing(store);
-        if (!reserve_give_up(store->dir))
+        if (!store_make_room(store))
             return rc;
     }
 }
