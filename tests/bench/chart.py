@@ -61,7 +61,7 @@ def throughput_chart(document):
         if bars:
             better = "" if workload.better == "higher" else ", less is better"
             panel, y = bar_panel(y, f"({workload.number}) {workload.title}",
-                                 workload.unit + better, bars)
+                                 f"{workload.unit}, × beside {base}{better}", bars)
             parts += panel
     return svg(720, y, parts) if parts else None
 

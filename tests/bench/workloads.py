@@ -43,8 +43,9 @@ class Run:
         return command
 
     def load(self, kind, **options):
-        done = subprocess.run(self.load_command(kind, options), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(self.load_command(kind, options), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              check=False)
         if done.returncode:
             self.broker.check_alive()
             raise BrokerFailed(f"{done.stderr.strip()} ({self.broker.log_end()})")
