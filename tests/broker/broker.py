@@ -123,7 +123,8 @@ class Broker:
         self.conf_file = self.folder / "broker.conf"
         # Below per_listener_settings, `plugin` belongs to a listener, and the broker sends the
         # events of persistence only to plugins that belong to none.
-        self.plugin_word = "global_plugin" if "per_listener_settings true" in self.conf else "plugin"
+        per_listener = "per_listener_settings true" in self.conf
+        self.plugin_word = "global_plugin" if per_listener else "plugin"
         self.pid_file = None
         self.process = None
         self.log_start = 0

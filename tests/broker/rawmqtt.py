@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import transport as transports
 import wire
-from wire import (CONNACK, DISCONNECT, NEVER, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL,
+from wire import (CONNACK, DISCONNECT, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL,
                   SUBACK, UNSUBACK)
 
 TIME_LIMIT_S = 20
@@ -307,7 +307,3 @@ RETAIN_IF_NEW, RETAIN_NEVER = 0x10, 0x20
 
 def payloads(messages):
     return [message.payload.decode() for message in messages]
-
-
-__all__ = ["Client", "ConnectionLost", "NEVER", "NO_LOCAL", "RETAIN_AS_PUBLISHED", "RETAIN_IF_NEW",
-           "RETAIN_NEVER", "Refused", "TIME_LIMIT_S", "Will", "payloads"]

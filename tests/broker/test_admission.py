@@ -3,6 +3,7 @@
 
 The disk is really full: a tmpfs of a few megabytes (these tests need root). MQTT 5 publishers are
 told 0x97, MQTT 3.1.1 publishers lose their connection without an acknowledgement."""
+import ctypes
 import os
 import random
 import subprocess
@@ -15,14 +16,23 @@ from helpers import expect_received, offline_session, retained_payloads
 from rawmqtt import ConnectionLost, Refused, payloads
 from wire import PUBREC, QUOTA_EXCEEDED
 
+CLONE_NEWNS = 0x00020000
 DISK_MB = 12
 SMALL = {"journal_segment_bytes": "256k", "commit_interval_ms": "100ms"}
 PAYLOAD = 40_000
 REFUSING, TAKING = "publishers are refused", "publishers are taken again"
 
 
+@pytest.fixture(scope="module")
+def own_mounts():
+    """Mounts of this process and its brokers only: they end with it, however it ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
 @pytest.fixture
-def disk(stage):
+def disk(stage, own_mounts):
     """A disk of DISK_MB on which nothing else lies."""
     where = stage.folder / "disk"
     where.mkdir()

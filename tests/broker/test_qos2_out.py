@@ -54,7 +54,6 @@ def test_killed_after_publish(broker, publisher, session, how):
     (mid, _), = receive(session, 1)
     broker.restart(how)
     assert sent(session) == [(PUBLISH, mid, b"x")]
-    assert session.drain() == []  # peeked at and not acknowledged: nothing new comes
     session.connect()
     assert payloads(session.drain()) == ["x"]
 

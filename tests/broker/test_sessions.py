@@ -199,8 +199,7 @@ def test_subscribing_again_after_unsubscribing_lasts(broker, client, publisher, 
     assert (message.payload, message.qos) == (b"yes", 2)
 
 
-def test_the_will_to_keep_a_session_is_read_from_the_protocol(broker, client, how):
-    """MQTT 5 without a session expiry interval ends with the connection, clean start or not."""
+def test_an_mqtt_5_session_without_an_expiry_interval_ends_with_its_connection(broker, client, how):
     session = client(broker, "sub", version=5, expiry=0)
     session.subscribe("t/#")
     broker.restart(how)
