@@ -33,10 +33,20 @@ struct source {
     bool has_wills;
 };
 
+// What SQLite says may hold names out of the file.
+static int said(const struct source *source, const char *words, struct store_error *err)
+{
+    struct text shown = {0};
+    escape_add(&shown, span_str(words ? words : "nothing"));
+    int rc =
+        error_set(err, STORE_EINVAL, "%s: SQLite says: %.400s", source->import->name, shown.data);
+    text_release(&shown);
+    return rc;
+}
+
 static int failed(const struct source *source, struct store_error *err)
 {
-    return error_set(err, STORE_EINVAL, "%s: SQLite says: %s", source->import->name,
-                     sqlite3_errmsg(source->db));
+    return said(source, sqlite3_errmsg(source->db), err);
 }
 
 // ---- columns of the row at hand ------------------------------------------------------------
@@ -351,10 +361,13 @@ static int check_damage(struct source *source, struct store_error *err)
         sqlite3_step(row) != SQLITE_ROW) {
         rc = failed(source, err);
     } else {
-        const char *said = (const char *)sqlite3_column_text(row, 0);
-        if (!said || strcmp(said, "ok") != 0)
-            rc = error_set(err, STORE_EINVAL, "%s: damaged: SQLite says: %.200s",
-                           source->import->name, said ? said : "nothing");
+        // A headline may come first.
+        const char *words = (const char *)sqlite3_column_text(row, 0);
+        const char *line = words ? strchr(words, '\n') : NULL;
+        if (!words || strcmp(words, "ok") != 0) {
+            rc = said(source, line ? line + 1 : words, err);
+            error_prefix(err, "damaged");
+        }
     }
     sqlite3_finalize(row);
     return rc;

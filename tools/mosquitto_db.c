@@ -185,8 +185,9 @@ const char *mosquitto_db_cfg(struct mosquitto_db *db, struct span chunk)
         id = take_bytes(&reader, STORE_ID_BYTES);
         take_u8(&reader);
         id_bytes = take_u8(&reader);
-        // The struct's end is filled up to 12 bytes or to 16.
-        take_bytes(&reader, reader.left < 8 ? reader.left : 0);
+        // The struct's end is filled up to a multiple of what 64-bit numbers lie at.
+        db->filled = reader.left == 6;
+        take_bytes(&reader, db->filled ? 6 : 2);
     } else {
         take_u8(&reader);
         id_bytes = take_u8(&reader);
@@ -299,9 +300,7 @@ static void read_subscription_v56(struct reader *reader, struct subscription *su
     uint16_t filter_len = take_u16(reader);
     uint8_t qos = take_qos(reader);
     subscription->options = qos | take_u8(reader);
-    // The struct's end is filled up to 12 bytes, on few machines not at all.
-    size_t strings = (size_t)id_len + filter_len;
-    take_bytes(reader, reader->left == strings ? 0 : 2);
+    take_bytes(reader, 2); // the struct's end
     subscription->client_id = take_string(reader, id_len);
     subscription->topic_filter = take_string(reader, filter_len);
 }
@@ -323,9 +322,7 @@ static void read_session_v56(struct reader *reader, struct session *session)
     if (reader->db->version == 6) {
         session->listener_port = take_u16(reader);
         username_len = take_u16(reader);
-        // The struct's end is filled up to 24 bytes where 64-bit numbers lie at multiples of 8.
-        size_t strings = (size_t)id_len + username_len;
-        take_bytes(reader, reader->left == strings ? 0 : 4);
+        take_bytes(reader, reader->db->filled ? 4 : 0);
     }
     session->client_id = take_string(reader, id_len);
     session->username = take_string(reader, username_len);

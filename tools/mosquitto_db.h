@@ -30,6 +30,7 @@ enum mosquitto_db_type {
 struct mosquitto_db {
     uint32_t version;
     bool big_endian; // ids and times; found in the cfg chunk, until then this machine's
+    bool filled;     // structs end at multiples of 8 bytes, not of 4; found in the cfg chunk
 };
 
 // The version and this machine's byte order. NULL, or a sentence that says why it is not such a
