@@ -235,6 +235,17 @@ void append_unsubscribe_begins(struct plugin *plugin, const struct mosquitto *cl
     plugin->append.unsubscriber = client;
 }
 
+void append_client_gone(struct plugin *plugin, const struct mosquitto *client)
+{
+    struct append *append = &plugin->append;
+    if (append->publisher == client)
+        append->publisher = NULL;
+    if (append->subscriber == client)
+        append->subscriber = NULL;
+    if (append->unsubscriber == client)
+        append->unsubscriber = NULL;
+}
+
 void append_tick(struct plugin *plugin)
 {
     struct append *append = &plugin->append;

@@ -51,6 +51,9 @@ void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_mes
 void append_subscribe_begins(struct plugin *plugin, const struct mosquitto *client);
 void append_unsubscribe_begins(struct plugin *plugin, const struct mosquitto *client);
 
+// The client's connection has ended; the broker may free it from now on.
+void append_client_gone(struct plugin *plugin, const struct mosquitto *client);
+
 // At the begin of each pass of the broker's loop.
 void append_tick(struct plugin *plugin);
 

@@ -103,6 +103,7 @@ static int on_client_offline(int number, void *event_data, void *userdata)
     struct plugin *plugin = userdata;
     const char *client_id = mosquitto_client_id(data->client);
     (void)number;
+    append_client_gone(plugin, data->client);
     if (plugin->restoring)
         return MOSQ_ERR_SUCCESS;
     // The broker tells the interval right behind this by a CLIENT_UPDATE, unless there is none:
@@ -117,6 +118,7 @@ static int on_disconnect(int number, void *event_data, void *userdata)
     const struct mosquitto_evt_disconnect *data = event_data;
     struct plugin *plugin = userdata;
     (void)number;
+    append_client_gone(plugin, data->client);
     // A stopping broker disconnects the sessions that it has restored; they live on in the store.
     if (plugin->restoring || data->reason == REASON_BROKER_STOPS)
         return MOSQ_ERR_SUCCESS;
