@@ -66,7 +66,7 @@ def growth(options, tools, work, programs):
             for size in sizes:
                 size = max(4, int(size * options.scale))
                 point = with_broker(tools, work, program, grow_one(kind, size))
-                found.setdefault(program, []).append(point)
+                found.setdefault(program.name, []).append(point)
                 data.append({"kind": kind, "program": program.name, **point})
                 rows.append([program.title, f"{size:,}"] +
                             [f"{point[key]:,.4g}" for key, _, _ in GROWTH_FIGURES])
@@ -74,8 +74,7 @@ def growth(options, tools, work, programs):
         tables.append({"title": title, "rows": rows})
         for key, name, unit in GROWTH_FIGURES:
             panels.append((f"{name} by number of {title}", unit,
-                           [(program.name, program.name,
-                             [(point["size"], point[key]) for point in points])
+                           [(program, program, [(point["size"], point[key]) for point in points])
                             for program, points in found.items()]))
     return {"tables": tables, "panels": panels, "data": data}
 
