@@ -11,7 +11,7 @@ import cli
 PROGRAM_HELP = cli.run("--help").out
 # "  session rm ID...   remove ..." -> ["session", "rm"]
 COMMANDS = [
-    [w for w in re.match(r"  (.{0,24}?)(?:  |$)", line).group(1).split() if w.islower()]
+    [w for w in re.match(r"  (.{0,24}?)(?:  |$)", line).group(1).split() if w.isalpha() and w.islower()]
     for line in re.search(r"Commands:\n(.*?)\n\n", PROGRAM_HELP, re.S).group(1).splitlines()
     if re.match(r"  [a-z]", line)
 ]
