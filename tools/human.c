@@ -11,6 +11,8 @@
 // database.c of Mosquitto 2.1: node (10 bits), seconds since this (31), fraction (23).
 #define BROKER_EPOCH_S 1637168273
 #define BROKER_SECONDS_SHIFT 23
+// January 2024. Brokers before 2.1 counted messages from 1, and an import keeps their numbers.
+#define BROKER_SECONDS_LEAST (1u << 26)
 
 void human_count(struct text *text, uint64_t count)
 {
@@ -128,5 +130,5 @@ bool human_parse_duration(const char *string, uint64_t *ret_ms)
 int64_t message_time_s(uint64_t store_id)
 {
     uint64_t seconds = store_id >> BROKER_SECONDS_SHIFT & 0x7fffffff;
-    return seconds ? (int64_t)seconds + BROKER_EPOCH_S : 0;
+    return seconds >= BROKER_SECONDS_LEAST ? (int64_t)seconds + BROKER_EPOCH_S : 0;
 }

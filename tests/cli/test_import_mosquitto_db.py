@@ -273,6 +273,17 @@ def test_a_topic_is_found_however_the_messages_lie(tmp_path):
         (f"topic/{number}", str(number)) for number in numbers)  # fmt: skip
 
 
+def test_a_number_that_was_counted_is_no_time(tmp_path):
+    """Mosquitto 2.0 counted its messages; later ones put the time into the number."""
+    writer = Writer(6).cfg(1)
+    for number in (2**33, 130_000_000 << 23):
+        writer.message(number, f"t/{number}", retain=True).retained(number)
+    imported(writer.data, tmp_path)
+    rows = cli.run("--store", tmp_path / "new", "--json", "retained", "ls").json["retained"]
+    times = {row["store_id"]: row["time"] for row in rows}
+    assert times == {str(2**33): 0, str(130_000_000 << 23): 130_000_000 + 1637168273}
+
+
 def test_nothing_in_it(tmp_path):
     lines, _ = imported(Writer(6).cfg(0).data, tmp_path)
     assert lines == []
