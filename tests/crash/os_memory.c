@@ -5,6 +5,9 @@
 #include "support.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +47,16 @@ void memory_random_seed(uint64_t seed)
 {
     random_state = seed;
 }
+
+#ifdef __GLIBC__
+// Files come and go by the million: their memory is not to go back to the kernel each time.
+__attribute__((constructor)) static void memory_keep(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    mallopt(M_ARENA_MAX, 1);
+}
+#endif
 
 static void *take(size_t bytes)
 {
@@ -355,11 +368,8 @@ int os_dir_sync(struct os_dir *dir, struct store_error *err)
     struct disk *disk = dir->disk;
     disk_point(disk);
     int rc = disk_call(disk, "sync the folder", err);
-    if (rc) {
-        if (disk->failure.after_sync == DISK_MARKED_CLEAN)
-            pending_drop(disk, disk->pending_count);
+    if (rc)
         return rc;
-    }
     uint64_t target = disk->pending_gone + disk->pending_count;
     disk_point(disk); // others may change names, or sync them, while this one syncs
     if (target > disk->pending_gone) {

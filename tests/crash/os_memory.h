@@ -57,7 +57,8 @@ struct disk_pending {
     char from[64];
 };
 
-// After a failed sync: the changes wait for the next one, or the kernel thinks them written.
+// After a failed sync of a file: what was stored waits for the next one, or the kernel thinks it
+// written.
 enum disk_sync_failure { DISK_STAYS_DIRTY, DISK_MARKED_CLEAN };
 
 // The call with the number `call` (from 1) fails, or all from there on. 0: none.

@@ -36,12 +36,13 @@ check_fail(const struct recovery_check *check, const char *format, ...)
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
     crash_describe(check->crash, choice, sizeof(choice));
-    ck_abort_msg("workload \"%s\" (%s), round %u, seed %llu, crash %u, at step \"%s\", %zu events, "
-                 "%zu of them durable, covered %llx: %s\n%s",
-                 check->run->workload->name, check->run->workload->steps, check->round,
-                 (unsigned long long)check->seed, check->run->depth, check->run->at,
-                 check->run->oracle.count, check->run->oracle.acked,
-                 (unsigned long long)check->run->disk->tables->covered, what, choice);
+    ck_abort_msg(
+        "workload \"%s\" (%s), round or call %u, seed %llu, crash %u, at step \"%s\", %zu events, "
+        "%zu of them durable, covered %llx: %s\n%s",
+        check->run->workload->name, check->run->workload->steps, check->round,
+        (unsigned long long)check->seed, check->run->depth, check->run->at,
+        check->run->oracle.count, check->run->oracle.acked,
+        (unsigned long long)check->run->disk->tables->covered, what, choice);
     __builtin_unreachable();
 }
 

@@ -11,7 +11,7 @@ struct recovery_check {
     const struct run *run;     // at the instant of the crash
     const struct crash *crash; // of which the disk is the choice, for the report
     uint64_t seed;             // likewise
-    unsigned round;            // likewise
+    unsigned round;            // likewise; or the number of the call that fails
     bool newest;               // a killed process, no power cut: everything must be there
     struct os_dir *dir;        // of crash's disk
     uint64_t end;              // of the journal, as recovery_check found it last

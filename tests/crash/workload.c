@@ -30,6 +30,7 @@ const struct workload workloads[] = {
     {"syncs between", OS, 4, "m2sm2sm2"},
     {"the syncer's interval", INTERVAL, 4, "m2w12m2w12m"},
     {"the syncer meets the writer", INTERVAL, 4, "mw10m3w10m3w10m3w10lm"},
+    {"the syncer meets the committer", INTERVAL, 4, "mw990m2w10m2w10mw10lm"},
     {"a mark when idle", OS, 4, "m2stm2"},
     {"marks by the clock", INTERVAL, 4, "mw200tmw200tw200m"},
     {"a mark that is synced", OS, 4, "mstsm2"},
@@ -52,6 +53,7 @@ const struct workload workloads[] = {
     {"the committer's interval", INTERVAL, 4, "m2p1m2p1m"},
     {"cover and recycle", OS, 4, "l4fw10l4fw10l4m"},
     {"recycle under load", INTERVAL, 6, "hhfhhfhhfq"},
+    {"recycle many at once", OS, 10, "h6fmh6fmh6fm"},
     {"recycle, then idle", OS, 4, "l5fi1m2"},
     {"nothing for the tables", OS, 4, "v3fv3sv"},
     {"nothing for the tables, over segments", OS, 8, "vlvl2vp1vp1m"},
@@ -110,12 +112,14 @@ void run_note_durable(struct run *run)
 
 static void notice(void *user, enum store_notice_level level, const char *sentence)
 {
-    (void)user;
-    (void)level;
+    struct run *run = user;
     ck_assert_msg(strlen(sentence) > 10, "a notice says nothing: %s", sentence);
+    if (level == STORE_NOTICE_ERROR && strstr(sentence, "takes nothing more"))
+        run->poison_notices++;
+    ck_assert_msg(run->poison_notices <= 1, "it was said twice: %s", sentence);
 }
 
-static struct store_options options_of(const struct run *run)
+static struct store_options options_of(struct run *run)
 {
     return (struct store_options){
         .path = "memory",
@@ -125,6 +129,7 @@ static struct store_options options_of(const struct run *run)
         .journal_segment_bytes = SEGMENT_MIN_BYTES,
         .journal_max_bytes = (uint64_t)run->workload->segments_max * SEGMENT_MIN_BYTES,
         .notice = notice,
+        .notice_user = run,
     };
 }
 
@@ -145,20 +150,19 @@ static void run_refused(struct run *run, int rc, const char *what, const struct 
     ck_assert_msg(run->faults || full, "%s: step %s: %s: %s", run->workload->name, run->at, what,
                   err->sentence);
     run->refused++;
-    run->why = *err;
 }
 
 int run_open(struct run *run)
 {
     struct store_error err = {0};
     struct store_options options = options_of(run);
+    run->poison_notices = 0;
     int rc = store_open(&run->store, &options, &err);
     if (rc) {
         run->store = NULL;
         run_refused(run, rc, "open", &err);
         return rc;
     }
-    run->poisoned = false;
     run->oracle.acked = run->oracle.count;
     return 0;
 }

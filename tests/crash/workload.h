@@ -46,12 +46,11 @@ struct run {
     struct store *store; // NULL while it is opened
     struct oracle oracle;
     uint64_t serial;
-    unsigned depth;         // crashes before this run
-    const char *at;         // the step
-    bool faults;            // calls of the disk fail: so may the steps
-    unsigned refused;       // steps that failed
-    bool poisoned;          // seen once, it must stay so
-    struct store_error why; // of the last refusal
+    unsigned depth;          // crashes before this run
+    const char *at;          // the step
+    bool faults;             // calls of the disk fail: so may the steps
+    unsigned refused;        // steps that failed
+    unsigned poison_notices; // of this opening
 };
 
 void run_init(struct run *run, const struct workload *workload, struct disk *disk, uint64_t seed);
