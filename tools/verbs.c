@@ -41,6 +41,10 @@ const struct verb verbs[] = {
      "Queued messages keep their order, packet ids, states and properties. Prints how many entries "
      "came in and how many the store has. What could not go in is listed with the reason, at most "
      "--limit rows of it, and the command ends with 3. With --dry-run it only reads and counts.\n\n"
+     "A mosquitto.db holds neither wills nor shared subscriptions: the broker does not write them. "
+     "persist-sqlite has changed topics that look like numbers, and what they were cannot be "
+     "known: "
+     "import says how many.\n\n"
      "The folder takes its name when all is in it; until then it is called DIR.new.",
      "mosquitto_lmdb --store /srv/mqtt/new import store.jsonl\t\n"
      "mosquitto_lmdb import /var/lib/mosquitto/mosquitto.db\tmove to this plugin\n"
