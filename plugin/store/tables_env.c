@@ -229,12 +229,17 @@ int tables_env_create_dbis(struct tables *tables, MDB_txn *txn)
 
 // ---- the gate ------------------------------------------------------------------------------
 
+// How often this thread is within. It may need a second view before it can close the first, so who
+// is within is let in again, while others wait their turn.
+static _Thread_local unsigned gate_entered;
+
 static void gate_enter(struct tables *tables)
 {
     pthread_mutex_lock(&tables->gate);
-    while (tables->gate_closed)
+    while (tables->gate_closed || (tables->gate_wanted && gate_entered == 0))
         pthread_cond_wait(&tables->gate_changed, &tables->gate);
     tables->within++;
+    gate_entered++;
     pthread_mutex_unlock(&tables->gate);
 }
 
@@ -242,15 +247,15 @@ static void gate_leave(struct tables *tables)
 {
     pthread_mutex_lock(&tables->gate);
     tables->within--;
+    gate_entered--;
     pthread_cond_broadcast(&tables->gate_changed);
     pthread_mutex_unlock(&tables->gate);
 }
 
-// Waits for those within, but does not keep others out meanwhile: a thread with one view may need a
-// second one before it can close the first.
 static void gate_close(struct tables *tables)
 {
     pthread_mutex_lock(&tables->gate);
+    tables->gate_wanted = true;
     while (tables->within > 0)
         pthread_cond_wait(&tables->gate_changed, &tables->gate);
     tables->gate_closed = true;
@@ -260,6 +265,7 @@ static void gate_close(struct tables *tables)
 static void gate_open(struct tables *tables)
 {
     pthread_mutex_lock(&tables->gate);
+    tables->gate_wanted = false;
     tables->gate_closed = false;
     pthread_cond_broadcast(&tables->gate_changed);
     pthread_mutex_unlock(&tables->gate);

@@ -49,7 +49,8 @@ struct tables {
     pthread_mutex_t gate;
     pthread_cond_t gate_changed;
     unsigned within;
-    bool gate_closed;
+    bool gate_wanted; // somebody waits for the last to leave
+    bool gate_closed; // and now has it alone
 };
 
 static inline struct span span_of_val(const MDB_val *val)
