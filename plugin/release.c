@@ -376,6 +376,10 @@ static int release_complete(struct release *release, struct store_view *view,
     int rc = store_get_message(release->lookup, begun->store_id, &release->message, err);
     if (rc)
         return rc;
+    // What a client has published carries its name; anything else was never its to release.
+    if (release->message.qos != 2 ||
+        !span_equal(release->message.source_id, span_str(begun->client_id)))
+        return 0;
     release->message_retain = release->message.retain;
     const char *topic = text_set(&release->topic, release->message.topic);
     if (!topic || (release->message.source_id.data &&
