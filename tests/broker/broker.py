@@ -20,7 +20,7 @@ import time
 
 import pytest
 
-START_LIMIT_S = 30
+START_LIMIT_S = 120
 STOP_LIMIT_S = 60
 REFUSE_LIMIT_S = 8
 QUICK = {"journal_segment_bytes": "1M"}
