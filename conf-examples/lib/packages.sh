@@ -30,8 +30,9 @@ packages_for_tests='
 binutils        command nm
 check           module check
 clang           command clang
+man-db          command man
+mount           command mount
 openssl         command openssl
-procps          command ps
 python3         command /usr/bin/python3
 python3-pytest  python pytest
 python3-paho-mqtt python paho.mqtt.client

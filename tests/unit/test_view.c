@@ -285,7 +285,12 @@ START_TEST(strings_of_any_length_are_kept)
                             .will = {name, name, name, name, .username = name}});
         add(&(struct event){.type = RECORD_RETAINED_SET, .retained = {name, lengths[i]}});
         add(&(struct event){.type = RECORD_MESSAGE_ADD,
-                            .message = {lengths[i], 0, name, name, name, name, name}});
+                            .message = {.store_id = lengths[i],
+                                        .topic = name,
+                                        .payload = name,
+                                        .properties = name,
+                                        .source_id = name,
+                                        .source_username = name}});
     }
     look();
     for (int i = 0; i < COUNT; i++) {
