@@ -53,9 +53,18 @@ static bool filesystem_is_network(const struct statfs *fs)
     return false;
 }
 
+static int open_at(int dir_fd, const char *name, int flags)
+{
+    int fd;
+    do {
+        fd = openat(dir_fd, name, flags, 0600);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 static int dir_is_empty(int fd, bool *ret_empty)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = open_at(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
     if (!stream) {
         if (copy >= 0)
@@ -179,7 +188,7 @@ int os_dir_sync(struct os_dir *dir, struct store_error *err)
 int os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,
                 struct store_error *err)
 {
-    int copy = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = open_at(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
     if (!stream) {
         int saved = errno;
@@ -265,13 +274,13 @@ int os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name
 
     int mode = (flags & OS_WRITE) ? O_RDWR : O_RDONLY;
     mode |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    file->fd = openat(dir->fd, name, mode);
+    file->fd = open_at(dir->fd, name, mode);
     if (file->fd >= 0 && (flags & OS_EXCLUSIVE)) {
         rc = error_set_errno(err, EEXIST, "cannot create %s/%s", dir->path, name);
         goto done;
     }
     if (file->fd < 0 && errno == ENOENT && (flags & OS_CREATE)) {
-        file->fd = openat(dir->fd, name, mode | O_CREAT | O_EXCL, 0600);
+        file->fd = open_at(dir->fd, name, mode | O_CREAT | O_EXCL);
         if (file->fd >= 0)
             rc = file_adopt(file, dir, err);
     }
@@ -379,7 +388,10 @@ int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
         return os_file_truncate(file, bytes, err);
 
     // Allocating first gives ENOSPC before a byte is written, and extents in one piece.
-    int allocated = posix_fallocate(file->fd, 0, (off_t)bytes);
+    int allocated;
+    do {
+        allocated = posix_fallocate(file->fd, 0, (off_t)bytes);
+    } while (allocated == EINTR);
     if (allocated != 0 && allocated != EOPNOTSUPP && allocated != EINVAL)
         return file_error(file, allocated, "allocate space for", err);
     while (size < bytes) {
@@ -394,8 +406,10 @@ int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
 
 int os_file_truncate(struct os_file *file, uint64_t bytes, struct store_error *err)
 {
-    if (ftruncate(file->fd, (off_t)bytes) != 0)
-        return file_error(file, errno, "set the size of", err);
+    while (ftruncate(file->fd, (off_t)bytes) != 0) {
+        if (errno != EINTR)
+            return file_error(file, errno, "set the size of", err);
+    }
     return 0;
 }
 

@@ -129,7 +129,8 @@ START_TEST(calls_fail_while_threads_meet)
         const struct workload *workload = &workloads[i % workload_count];
         struct disk_failure failure = modes[seed_next(&seed, MODES)];
         uint64_t run_seed = seed;
-        failure.call = 1 + seed_next(&seed, 250);
+        failure.syncs_only = seed_next(&seed, 2);
+        failure.call = 1 + seed_next(&seed, failure.syncs_only ? 20 : 250);
         if (workload_is_chosen(workload))
             workload_run(workload, &failure, run_seed, 2 + (unsigned)i % 3);
     }
