@@ -163,8 +163,6 @@ static int fold_apply(struct committer *committer, struct store_error *err)
     if (rc == 0)
         rc = tables_apply(committer->options.tables, committer->fold, committer->position,
                           committer->ends_with_stop, err);
-    if (rc && SEEDED(FULL_FOLD_DROPPED))
-        fold_clear(committer->fold);
     if (rc)
         return rc;
     atomic_store(&committer->covered, committer->position);
@@ -212,7 +210,8 @@ static void full_begin(struct committer *committer, const struct store_error *er
     char sentence[sizeof(err->sentence) + 128];
     fold_clear(committer->fold);
     pinned_release(committer);
-    committer->position = atomic_load(&committer->covered);
+    if (!SEEDED(FULL_POSITION_KEPT))
+        committer->position = atomic_load(&committer->covered);
     if (committer->options.dir && reserve_give_up(committer->options.dir))
         committer->reserve = false;
     else if (committer->stretch_bytes > STRETCH_MIN_BYTES)

@@ -63,6 +63,8 @@ static void image_search(const struct segment_image *image, uint64_t offset, str
     struct frame frame;
     while (offset + FRAME_HEADER_BYTES <= image->header.bytes) {
         if (image_frame(image, offset, &frame) != FRAME_VALID) {
+            if (SEEDED(SEARCH_STOPS))
+                break;
             offset += FRAME_ALIGN;
             continue;
         }
@@ -142,7 +144,7 @@ static int numbers_check(const uint64_t *numbers, size_t count, uint64_t first,
             break;
         expected++;
     }
-    if (expected == first || (count && numbers[count - 1] >= expected && !SEEDED(GAP_NOT_SEEN)))
+    if (expected == first || (count && numbers[count - 1] >= expected))
         return error_set(
             err, STORE_EDAMAGED,
             "%010llu.log is missing, but the store needs it; put it back, or " REPAIR_ADVICE,

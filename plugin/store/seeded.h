@@ -34,14 +34,14 @@
     X(21, PROMISE_FORGOTTEN, "a queue entry is not taken for a promise")                       \
     X(22, RECYCLED_EARLY, "a segment is taken back while the tables still need its end")       \
     X(23, COVERED_BEFORE_COMMIT, "segments are given back before the tables have them")        \
-    X(24, FULL_FOLD_DROPPED, "what the tables had no room for is not given to them again")     \
+    X(24, FULL_POSITION_KEPT, "what the tables had no room for is not given to them again")    \
     X(25, NO_LINK, "a segment does not say where the one before ended")                        \
     X(26, LINK_NOT_CHECKED, "recovery does not look where the segment before ended")           \
     X(27, LINK_CHECKSUM_NOT_CHECKED, "recovery does not look at the checksum of a link")       \
     X(28, DAMAGE_IS_TORN, "damage is taken for a torn tail")                                   \
     X(29, TORN_IS_DAMAGE, "a torn tail is taken for damage")                                   \
     X(30, EVIDENCE_HERE_ONLY, "evidence is not looked for in later segments")                  \
-    X(31, GAP_NOT_SEEN, "a missing segment is not noticed")                                    \
+    X(31, SEARCH_STOPS, "the search for evidence ends at the first word that is no record")    \
     X(32, FOREIGN_NOT_SEEN, "a segment of another store is read")                              \
     X(33, LAST_HEADER_IGNORED, "a used segment with a damaged header is passed over")          \
     X(34, TORN_NOT_KEPT, "a torn tail is cut and not kept aside")                              \
