@@ -295,13 +295,20 @@ void disk_point(struct disk *disk)
     schedule_point();
 }
 
+static int call_fail(const struct disk *disk, uint64_t number, const char *what,
+                     struct store_error *err)
+{
+    const struct disk_failure *failure = &disk->failure;
+    if (failure->call == 0 || number < failure->call ||
+        (number > failure->call && !failure->for_good))
+        return 0;
+    return error_set_errno(err, failure->sys_errno, "the memory disk cannot %s", what);
+}
+
 int disk_call(struct disk *disk, const char *what, struct store_error *err)
 {
     disk->calls++;
-    if (disk->failure.call == 0 || disk->calls < disk->failure.call ||
-        (disk->calls > disk->failure.call && !disk->failure.for_good))
-        return 0;
-    return error_set_errno(err, disk->failure.sys_errno, "the memory disk cannot %s", what);
+    return disk->failure.syncs_only ? 0 : call_fail(disk, disk->calls, what, err);
 }
 
 static void pending_add(struct disk *disk, enum disk_change change, unsigned file, const char *name,
@@ -577,17 +584,29 @@ int os_file_sync(struct os_file *file, struct store_error *err)
     disk_point(file->disk);
     disk_look(file->disk);
     int rc = disk_call(file->disk, "sync a file", err);
+    file->disk->syncs++;
+    if (rc == 0 && file->disk->failure.syncs_only)
+        rc = call_fail(file->disk, file->disk->syncs, "sync a file", err);
     if (rc)
         return sync_fail(file, rc);
     uint64_t bytes = at->bytes;
+    size_t granules = at->room / DISK_GRANULE_BYTES;
     uint8_t *picture = take(at->room);
+    int32_t *dirty = take(granules * sizeof(*dirty));
     memcpy(picture, at->data, at->room);
+    memcpy(dirty, at->granule_of, granules * sizeof(*dirty));
     disk_point(file->disk); // others may store into it while this one syncs
     granules_forget(file->disk, file->file);
-    memcpy(at->durable, picture, at->room);
-    memcpy(at->seen, picture, at->room);
+    // What a failed sync has marked clean is not written by the next.
+    for (size_t i = 0; i < granules; i++) {
+        size_t offset = i * DISK_GRANULE_BYTES;
+        if (dirty[i] >= 0)
+            memcpy(at->durable + offset, picture + offset, DISK_GRANULE_BYTES);
+    }
+    memcpy(at->seen, picture, granules * DISK_GRANULE_BYTES);
     at->durable_bytes = bytes;
     free(picture);
+    free(dirty);
     disk_look(file->disk);
     disk_point(file->disk);
     return 0;

@@ -64,6 +64,7 @@ enum disk_sync_failure { DISK_STAYS_DIRTY, DISK_MARKED_CLEAN };
 // The call with the number `call` (from 1) fails, or all from there on. 0: none.
 struct disk_failure {
     uint64_t call;
+    bool syncs_only; // of os_file_sync: only these are counted, and fail
     bool for_good;
     int sys_errno;
     enum disk_sync_failure after_sync;
@@ -81,6 +82,7 @@ struct disk {
 
     uint64_t changes; // of what is or is not on the disk
     uint64_t calls;   // that could have failed
+    uint64_t syncs;   // of which so many were os_file_sync
     struct disk_failure failure;
     bool sync_failed; // a sync of a file failed
 

@@ -31,6 +31,7 @@ const struct workload workloads[] = {
     {"the syncer's interval", INTERVAL, 4, "m2w12m2w12m"},
     {"the syncer meets the writer", INTERVAL, 4, "mw10m3w10m3w10m3w10lm"},
     {"the syncer meets the committer", INTERVAL, 4, "mw990m2w10m2w10mw10lm"},
+    {"a promise meets the syncer", ALWAYS, 4, "mw10qmw10qmw10qmw10q"},
     {"a mark when idle", OS, 4, "m2stm2"},
     {"marks by the clock", INTERVAL, 4, "mw200tmw200tw200m"},
     {"a mark that is synced", OS, 4, "mstsm2"},
@@ -49,7 +50,7 @@ const struct workload workloads[] = {
     {"forged frames under always", ALWAYS, 4, "F4qfw10q3F3fw10qeq"},
     {"records that end with a granule", OS, 4, "eemese"},
     {"edges over recycled bytes", OS, 4, "F8fw10p1e5mefee"},
-    {"flush", INTERVAL, 4, "m3fm2"},
+    {"flush", INTERVAL, 4, "m3fm2fp2m"},
     {"the committer's interval", INTERVAL, 4, "m2p1m2p1m"},
     {"cover and recycle", OS, 4, "l4fw10l4fw10l4m"},
     {"recycle under load", INTERVAL, 6, "hhfhhfhhfq"},
@@ -240,7 +241,7 @@ static struct event event_make(struct run *run, char step, uint64_t id)
         len = step == 'l' ? 20000 : step == 'h' ? 50000 : step == 'o' ? 100000 : 30 + id % 50;
     }
     if (step != 'F') {
-        uint64_t seed = id;
+        uint64_t seed = id + run->variant;
         for (size_t i = 0; i < len; i += 4)
             put_u32(payload + i, (uint32_t)((seed = seed * 6364136223846793005u + 1) >> 32));
     }

@@ -8,7 +8,7 @@
 #include "os_memory.h"
 #include "store/store.h"
 
-#define ORACLE_EVENTS_MAX 256
+#define ORACLE_EVENTS_MAX 400
 #define RUN_DEPTH_MAX 2
 
 // What was appended, in order, and how much of it must survive a power cut.
@@ -47,6 +47,7 @@ struct run {
     struct oracle oracle;
     uint64_t serial;
     unsigned depth;          // crashes before this run
+    unsigned variant;        // of the contents of events
     const char *at;          // the step
     bool faults;             // calls of the disk fail: so may the steps
     unsigned refused;        // steps that failed
