@@ -233,6 +233,24 @@ START_TEST(the_last_segment_was_being_made)
 }
 END_TEST
 
+START_TEST(the_header_of_the_last_segment_with_records_is_damaged)
+{
+    // No crash does that: a header is synced before the file gets its name.
+    journal_make(20);
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    ck_assert_int_eq(segment_list(dir, &numbers, &count, NULL), 0);
+    for (size_t i = 2; i < count; i++)
+        ck_assert_int_eq(unlink(segment_path(numbers[i])), 0);
+    free(numbers);
+    file_flip_bit(segment_path(2), 1000, 2);
+    assert_refused(STORE_EDAMAGED, "0000000002.log", "header's checksum");
+    file_flip_bit(segment_path(2), 1000, 2);
+    file_flip_bit(segment_path(2), 3, 2);
+    assert_refused(STORE_EFOREIGN, "0000000002.log", "not a journal segment");
+}
+END_TEST
+
 START_TEST(the_header_of_a_needed_segment_is_damaged)
 {
     journal_make(0);
@@ -322,6 +340,7 @@ int main(void)
     tcase_add_test(cases, a_segment_was_renamed);
     tcase_add_test(cases, a_segment_of_a_newer_format);
     tcase_add_test(cases, the_last_segment_was_being_made);
+    tcase_add_test(cases, the_header_of_the_last_segment_with_records_is_damaged);
     tcase_add_test(cases, the_header_of_a_needed_segment_is_damaged);
     tcase_add_test(cases, the_file_was_cut);
     tcase_add_test(cases, a_perfect_record_inside_a_payload_is_not_taken_for_one);
