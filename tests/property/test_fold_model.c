@@ -188,6 +188,10 @@ static void model_connection(struct model_client *client, const struct event *ev
         session->session_expiry_time = session->connected ? 0 : connection->session_expiry_time;
         if (session->connected)
             session->username = connection->username;
+        if (connection->session_expiry_time == CONNECTION_NEVER_EXPIRES) {
+            session->session_expiry_time = 0;
+            session->session_expiry_interval = SESSION_EXPIRY_NEVER;
+        }
     }
 }
 
@@ -212,6 +216,8 @@ static struct event step_session(struct model_client *client, struct span client
                                                .username = any_string(),
                                                .time_ms = seed_next(&seed, 100000),
                                                .session_expiry_time = seed_next(&seed, 1000)};
+        if (seed_next(&seed, 3) == 0)
+            event.connection.session_expiry_time = CONNECTION_NEVER_EXPIRES;
         model_connection(client, &event);
     }
     return event;
