@@ -141,9 +141,15 @@ def disk_baseline(tools, work):
     return json.loads(done.stdout)
 
 
+def on_terminate(*_):
+    # timeout(1) sends the signal twice; the second must not interrupt the cleaning up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
+
+
 def main(argv):
     # So that a broker is ended and its folder removed when the benchmark is.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, on_terminate)
     options = arguments_parse(argv)
     if options.list:
         list_print()

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import bench
 import report
 from programs import PROGRAMS, Broker, Tools
 from workloads import CLIENTS, Run
@@ -107,7 +108,7 @@ def main(argv):
     options = parser.parse_args(argv)
     if not shutil.which("valgrind"):
         sys.exit("instructions.sh: valgrind is needed.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, bench.on_terminate)
     tools = Tools(options.mosquitto_prefix, options.build_dir)
     if os.access(tools.store_events, os.X_OK):
         print("Instructions on the appending thread, and time without callgrind (system calls "

@@ -3,6 +3,7 @@
 
 import os
 import platform
+import random
 import re
 import shutil
 import signal
@@ -12,9 +13,17 @@ import time
 
 
 def port_free():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those that the kernel gives to clients: a client that tries again and again to
+    reach a port of those ends up connected to itself."""
+    for _ in range(1000):
+        port = random.randrange(12000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise OSError("no free port on 127.0.0.1")
 
 
 def children(pid):
@@ -37,6 +46,10 @@ def io_counters(pid):
             return {key: int(value) for key, value in pairs}
     except OSError:
         return {}
+
+
+def nice_of(pid):
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def memory_kib(pid, field):

@@ -145,7 +145,7 @@ PROGRAMS = [
     Mosquitto("db", "mosquitto.db", config="persistence true\npersistence_location {store}/\n"),
     Mosquitto("sqlite", "persist-sqlite as shipped", plugin=SQLITE,
               config="persistence_location {store}\n"),
-    Mosquitto("sqlite-0", "persist-sqlite, flush_period 0", plugin=SQLITE, safe=True,
+    Mosquitto("sqlite-0", "persist-sqlite, flush_period 0", plugin=SQLITE,
               config="plugin_opt_flush_period 0\npersistence_location {store}\n"),
     Mosquitto("lmdb", "persist-lmdb (sync interval)", plugin=LMDB, safe=True,
               config="plugin_opt_path {store}\n"),

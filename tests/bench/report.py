@@ -143,6 +143,10 @@ def disturbed(document):
     """A sentence if others used the machine during the runs, else None."""
     shares = [run["foreign_share"] for run in document["runs"] if "foreign_share" in run]
     bad = sum(share > FOREIGN_SHARE_MAX for share in shares)
+    reniced = sum(run.get("reniced", 0) != 0 for run in document["runs"])
+    if reniced:
+        return (f"NOT A FAIR MACHINE: in {reniced} runs somebody changed the broker's nice value. "
+                "Throughput and latency are not to be trusted.")
     if not bad:
         return None
     return (f"NOT A QUIET MACHINE: in {bad} of {len(shares)} runs other processes took more than "

@@ -13,6 +13,7 @@ from programs import Broker, BrokerFailed
 
 # Long enough for a commit interval of a second and the sync after it.
 SETTLE_S = 1.5
+LOAD_MAX_S = 1800
 CORES = len(os.sched_getaffinity(0))
 CLIENTS = {"publishers": 4, "window": 50}
 
@@ -43,9 +44,12 @@ class Run:
         return command
 
     def load(self, kind, **options):
-        done = subprocess.run(self.load_command(kind, options), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              check=False)
+        try:
+            done = subprocess.run(self.load_command(kind, options), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  timeout=LOAD_MAX_S, check=False)
+        except subprocess.TimeoutExpired as stuck:
+            raise BrokerFailed(f"{kind} was not done after {LOAD_MAX_S} s") from stuck
         if done.returncode:
             self.broker.check_alive()
             raise BrokerFailed(f"{done.stderr.strip()} ({self.broker.log_end()})")
@@ -83,6 +87,7 @@ class Run:
             "main_cpu_us": usage["main_cpu_s"] * 1e6 / operations,
             "cpu_us": usage["cpu_s"] * 1e6 / operations,
             "foreign_share": usage["foreign_cpu_s"] / seen["seconds"] / CORES,
+            "reniced": proc.nice_of(self.broker.pid) - os.nice(0),
             "peak_mib": usage["rss_peak_kib"] / 1024,
             "anonymous_mib": proc.memory_kib(self.broker.pid, "RssAnon") / 1024,
             "disk_running": self.broker.store_use(),
@@ -209,7 +214,11 @@ def crash(run, milliseconds):
         time.sleep(milliseconds / 1000)
         run.broker.check_alive()
         run.broker.kill()
-        publishers.wait()
+        try:
+            publishers.wait(60)
+        except subprocess.TimeoutExpired as stuck:
+            publishers.kill()
+            raise BrokerFailed("the load went on after its broker was killed") from stuck
     seconds = run.start()
     seen = run.load("drain", **options)
     run.broker.stop()
