@@ -5,6 +5,7 @@
 #include "child.h"
 #include "commands.h"
 #include "interrupt.h"
+#include "new_store.h"
 #include "progress.h"
 
 #include <errno.h>
@@ -52,7 +53,9 @@ static int work(struct context *ctx)
     int status = STATUS_DONE;
     if (rc == 0)
         archive_report_print(ctx, &report, dry_run ? "sound" : "restored", restore.file, false);
-    else if (!interrupt_pending())
+    if (rc == 0 && !dry_run)
+        new_store_note_owner(ctx->path);
+    if (rc && !interrupt_pending())
         status = context_fail(ctx);
     interrupt_die();
     return status;

@@ -78,6 +78,14 @@ static int folder_sync(const char *target)
     return rc;
 }
 
+void new_store_note_owner(const char *path)
+{
+    struct stat st;
+    if (geteuid() == 0 && stat(path, &st) == 0 && st.st_uid == 0)
+        context_note("%s belongs to root; give it to the user that the broker runs as (chown -R)",
+                     path);
+}
+
 int new_store_finish(struct new_store *new_store, struct context *ctx, const char *target)
 {
     int status = open_finish(ctx);
@@ -87,6 +95,7 @@ int new_store_finish(struct new_store *new_store, struct context *ctx, const cha
         return context_refuse(STATUS_ERROR, "cannot rename %s to %s: %s", new_store->path, target,
                               strerror(errno));
     new_store->exists = false;
+    new_store_note_owner(target);
     return STATUS_DONE;
 }
 

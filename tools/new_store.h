@@ -19,6 +19,9 @@ int new_store_open(struct new_store *new_store, struct context *ctx, const char 
 // Closes it with all that was appended, durable, and gives it its name.
 int new_store_finish(struct new_store *new_store, struct context *ctx, const char *target);
 
+// Remarks that a new store belongs to root, whose files a broker of another user cannot open.
+void new_store_note_owner(const char *path);
+
 // Closes it and removes the folder, unless it has its name already. Always call it.
 void new_store_discard(struct new_store *new_store, struct context *ctx);
 

@@ -99,7 +99,8 @@ class Writer:
     def subscription(self, client_id, topic_filter, *, qos=0, options=0, identifier=0):
         if not self.structs:
             return self.chunk(
-                SUBSCRIPTION, self.string(client_id), self.string(topic_filter), bytes([qos]))  # fmt: skip
+                SUBSCRIPTION, self.string(client_id), self.string(topic_filter), bytes([qos])
+            )
         client, filter_ = client_id.encode(), topic_filter.encode()
         fixed = struct.pack(">IHHBB", identifier, len(client), len(filter_), qos, options)
         return self.chunk(SUBSCRIPTION, self.filled(fixed, 4), client, filter_)

@@ -127,8 +127,8 @@ def play(port):
     publish("state/zero", "retained at QoS 0", 0, retain=True)
     facts["retained"].append(["state/zero", "retained at QoS 0", 0])
 
-    # Four are in flight: one waits for its PUBACK, one for its PUBCOMP, one for its PUBREC, one more
-    # for its PUBACK. Two are queued behind them.
+    # Four are in flight: they wait for a PUBACK, a PUBCOMP, a PUBREC and a PUBACK. Two are queued
+    # behind them.
     sent = [("slow/1", 1), ("slow/2", 2), ("slow/3", 2), ("slow/4", 1), ("slow/5", 1),
             ("slow/6", 2)]  # fmt: skip
     source_mids = [publish(topic, f"message {topic}", qos) for topic, qos in sent]
@@ -141,7 +141,8 @@ def play(port):
         sent, states, [*slow_mids, None, None], source_mids
     ):
         facts["queues"]["slow"].append(
-            queued("out", topic, f"message {topic}", qos, state, mid, source_mid=source_mid))  # fmt: skip
+            queued("out", topic, f"message {topic}", qos, state, mid, source_mid=source_mid)
+        )
 
     # Two on their way in, not released.
     for number in (1, 2):
@@ -253,7 +254,8 @@ def drain_simple(port, facts):
         messages = client.drain()
         expected = facts["queues"][client_id]
         assert [(m.topic, m.payload.decode(), m.qos, m.retain) for m in messages] == [
-            (f["topic"], f["payload"], f["qos"], f["retain"] and version == 5) for f in expected]  # fmt: skip
+            (f["topic"], f["payload"], f["qos"], f["retain"] and version == 5) for f in expected
+        ]
         for message, fact in zip(messages, expected):
             if fact["identifier"]:
                 assert message.all("subscription_identifier") == [fact["identifier"]]

@@ -152,7 +152,8 @@ def small_world(version, **layout):
         return {"type": "message", "store_id": str(number), "topic": topic,
                 "payload": base64.b64encode(payload).decode(), "payload_len": len(payload),
                 "source_id": None, "source_username": None, "source_mid": 0, "source_port": 0,
-                "qos": qos, "retain": retain, "expiry_time": 0, "properties": [], **more}  # fmt: skip
+                "qos": qos, "retain": retain, "expiry_time": 0, "properties": [],
+                **more}  # fmt: skip
 
     def queued(client_id, place, number, mid, qos, state, direction="out", **more):
         return {"type": "queued", "client_id": client_id, "direction": direction,

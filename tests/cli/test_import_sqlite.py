@@ -121,7 +121,8 @@ def test_wills_and_a_killed_broker(tmp_path):
         before = {path.name for path in folder.iterdir()}
         result = run_import(killed.file, tmp_path)
         assert {path.name for path in folder.iterdir()} == before
-    assert used.status == 4 and re.search(r"is in use \(by process \d+\): stop the broker", used.err)
+    assert used.status == 4
+    assert re.search(r"is in use \(by process \d+\): stop the broker", used.err)
     assert result.status == 0 and not result.json["left_out"], result
     assert "will publish all 2" in "".join(result.json["notes"])
     lines = export(tmp_path)
@@ -215,8 +216,8 @@ def test_losses_are_listed(copy, tmp_path, statement):
 
 
 def test_properties_that_can_be_read_stay(copy, tmp_path):
-    execute(copy, "UPDATE base_msgs SET properties = '[{\"identifier\":\"hue\",\"value\":1},"
-                  "{\"identifier\":\"content-type\",\"value\":\"a\"}]' WHERE topic = 'state/zero'")  # fmt: skip
+    two = '[{"identifier":"hue","value":1},{"identifier":"content-type","value":"a"}]'
+    execute(copy, f"UPDATE base_msgs SET properties = '{two}' WHERE topic = 'state/zero'")
     assert run_import(copy, tmp_path).status == 3
     message = next(line for line in export(tmp_path) if line.get("topic") == "state/zero")
     assert message["properties"] == [{"identifier": "content-type", "value": "a"}]
