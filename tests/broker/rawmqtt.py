@@ -104,7 +104,8 @@ class Client:
         self.wait_closed()
 
     def disconnect(self, reason=0, properties=()):
-        """Returns when the broker has handled the DISCONNECT."""
+        """Returns when the broker has closed the connection; what it does after that a ping on
+        another one waits for."""
         self.send(wire.disconnect(self.version, reason, properties))
         self.wait_closed()
 
