@@ -41,9 +41,10 @@ int admission_message_in(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_message *publish = event_data;
     struct plugin *plugin = userdata;
-    struct store_error err = {0};
+    struct store_error err;
     (void)event;
 
+    error_init(&err);
     if (publish->qos == 0 && !publish->retain)
         return MOSQ_ERR_SUCCESS;
     append_publish_begins(plugin, publish);

@@ -202,14 +202,16 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
 
 void append_event(struct plugin *plugin, const struct event *event)
 {
-    struct store_error err = {0};
+    struct store_error err;
+    error_init(&err);
     append_checked(plugin, event, 0, &err);
 }
 
 void append_with_properties(struct plugin *plugin, struct event *event,
                             const mosquitto_property *properties)
 {
-    struct store_error err = {0};
+    struct store_error err;
+    error_init(&err);
     bool is_will = event->type == RECORD_WILL_SET;
     int rc =
         properties_encode(&plugin->properties, properties,

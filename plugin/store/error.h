@@ -33,12 +33,22 @@
 enum store_error_code { STORE_OK = 0, STORE_ERRORS(STORE_ERROR_ENUM) };
 #undef STORE_ERROR_ENUM
 
-// What went wrong, for a person. Zero-initialise it; a function that returns 0 leaves it alone.
+// What went wrong, for a person. Zero-initialise it, or call error_init; a function that returns 0
+// leaves it alone.
 struct store_error {
     int code;            // one of enum store_error_code
     int sys_errno;       // errno of the failed system call, or 0
     char sentence[1024]; // names the thing and what to do; no newline, always terminated
 };
+
+// As zero-initialising, without writing to the whole sentence: on the broker's thread that would be
+// a third of what an event costs.
+static inline void error_init(struct store_error *err)
+{
+    err->code = 0;
+    err->sys_errno = 0;
+    err->sentence[0] = '\0';
+}
 
 // Fills `err` (may be NULL) with a printf-style sentence and returns `code`.
 int error_set(struct store_error *err, int code, const char *format, ...)

@@ -127,6 +127,17 @@ static uint64_t frame_checksum(const uint8_t *at, size_t body_bytes, uint64_t se
     return checksum64(at + 16, 8 + body_bytes, seed);
 }
 
+// Zeros the padding and the terminator behind it, in two stores that may overlap.
+static void frame_terminate(uint8_t *at, size_t length, size_t total)
+{
+    if (SEEDED(NO_TERMINATOR)) {
+        memset(at + length, 0, total - length);
+        return;
+    }
+    put_u64(at + length, 0);
+    put_u64(at + total, 0);
+}
+
 uint64_t frame_seal(uint8_t *at, uint8_t type, size_t body_bytes, uint64_t salt, uint64_t position,
                     uint64_t durable)
 {
@@ -136,7 +147,7 @@ uint64_t frame_seal(uint8_t *at, uint8_t type, size_t body_bytes, uint64_t salt,
     uint64_t first_word = frame_first_word((uint32_t)length, type, seed);
     if (SEEDED(FIRST_WORD_FIRST))
         first_word_store(at, first_word);
-    memset(at + length, 0, total - length + (SEEDED(NO_TERMINATOR) ? 0 : FRAME_TERMINATOR_BYTES));
+    frame_terminate(at, length, total);
     put_u64(at + 16, durable);
     uint64_t checksum = frame_checksum(at, body_bytes, seed);
     put_u64(at + 8, checksum);

@@ -98,7 +98,7 @@ static int meta_get(struct tables *tables, MDB_txn *txn, const struct key *key,
 int meta_check_magic(struct tables *tables, MDB_txn *txn, struct store_error *err)
 {
     struct key key;
-    struct span value;
+    struct span value = {NULL, 0};
     key_of_name(&key, META_MAGIC);
     int rc = meta_get(tables, txn, &key, &value, err);
     if (rc == STORE_ENOTFOUND)
