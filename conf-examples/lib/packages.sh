@@ -32,6 +32,7 @@ check           module check
 clang           command clang
 man-db          command man
 mount           command mount
+musl-tools      command musl-gcc
 openssl         command openssl
 python3         command /usr/bin/python3
 python3-pytest  python pytest
