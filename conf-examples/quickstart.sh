@@ -88,7 +88,7 @@ Configuration  $config
 Plugin         $build_dir/plugin/mosquitto_persist_lmdb.so
 
 Try, in another terminal:
-  PATH=$mosquitto_prefix/bin:$build_dir/tools:\$PATH
+  PATH=$(printf %q "$mosquitto_prefix/bin:$build_dir/tools"):\$PATH
   mosquitto_sub -p $port -c -q 1 -i me -t 'demo/#' -E          # a session that is kept
   mosquitto_pub -p $port -q 1 -t demo/hello -m 'still here?'
   mosquitto_lmdb --store $(printf %q "$store") status

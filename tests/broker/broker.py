@@ -142,8 +142,16 @@ class Broker:
                 lines.append(f"plugin_opt_flush_period {os.environ['SQLITE_FLUSH_PERIOD']}")
             return lines
         options = {"path": self.store, **({} if self.defaults else QUICK), **self.options}
-        return [f"{self.plugin_word} {plugin_path()}"] + \
+        return [f"{self.plugin_word} {self.reachable_plugin()}"] + \
             [f"plugin_opt_{key} {value}" for key, value in options.items() if value is not None]
+
+    def reachable_plugin(self):
+        """A broker that becomes another user before it loads plugins need not be able to enter the
+        folder of the build, which may be root's own."""
+        if self.user == "root":
+            return plugin_path()
+        self.folder.chmod(0o755)
+        return shutil.copy(plugin_path(), self.folder)
 
     def write_conf(self):
         lines = [line for line in self.conf if line.startswith("per_listener_settings")]

@@ -10,8 +10,10 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
+import tempfile
 import termios
 from pathlib import Path
 
@@ -55,11 +57,15 @@ def run(*args, stdin="", env=None, raw=False):
 
 
 def run_as(uid, *args):
-    """Runs it as another user, who is in no group."""
-    done = subprocess.run(
-        [PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=TIMEOUT_S, env=environment(), user=uid, group=uid, extra_groups=[],
-    )  # fmt: skip
+    """Runs it as another user, who is in no group, and from a folder that this user may enter: the
+    build may lie in one that is closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        done = subprocess.run(
+            [shutil.copy(PROGRAM, folder), *map(str, args)], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=TIMEOUT_S, env=environment(), user=uid,
+            group=uid, extra_groups=[],
+        )  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr)
 
 
