@@ -46,6 +46,8 @@ for argument in "$@"; do
 done
 
 setup_machine tests
+[ "$(id -u)" -eq 0 ] ||
+    note "Not root: the tests that change owners or mount disks are left out; root runs them all."
 setup_configure -DBUILD_TESTING=ON -DSANITIZER_TESTS=$sanitizers
 cmake --build "$build_dir"
 exec ctest --test-dir "$build_dir" --output-on-failure --no-tests=error --parallel "$(nproc)" \

@@ -70,7 +70,7 @@ _port_locks = {}
 def free_port():
     """A port that no other test process takes, below the range of outgoing connections, so that
     it is still free when a broker comes back to it."""
-    folder = pathlib.Path(tempfile.gettempdir()) / "persist-lmdb-test-ports"
+    folder = pathlib.Path(tempfile.gettempdir()) / f"persist-lmdb-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     for _ in range(1000):
         port = random.SystemRandom().randrange(12000, 32000)

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 import broker as brokers
+from as_root import (pytest_collection_modifyitems, pytest_sessionfinish,  # noqa: F401, hooks
+                     pytest_terminal_summary)
 from rawmqtt import Client
 
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """The plugin's options: what is wrong stops the broker, and the log says what and why."""
+import pathlib
+import re
+
 import pytest
 
+import cli
+from broker import poll
 from helpers import expect_received, numbers, offline_session, publish_numbers
 
 BAD = [
@@ -108,6 +113,33 @@ def test_a_reload_takes_what_can_change_and_says_what_cannot(new_broker, client,
     expect_received(session, numbers(1, 5))
 
 
+def test_what_a_reload_changes_takes_effect(new_broker, client, publisher):
+    broker = new_broker()
+    settings = broker.folder / "settings"
+    broker.options["options_file"] = settings
+    settings.write_text("commit_interval_ms 3600s\n")
+    broker.start()
+    offline_session(broker, client)
+    source = publisher(broker)
+
+    def stored(messages):
+        """How many bytes of payload so many messages take in the tables."""
+        poll(lambda: cli.status(broker.store)["messages"] == messages, 20, "it is not folded")
+        return cli.status(broker.store)["payload_stored_bytes"]
+
+    source.publish("t/1", "a" * 5000)
+    assert stored(0) == 0, "it was not to be folded for an hour"
+    settings.write_text("commit_interval_ms 20ms\n")
+    broker.hang_up()
+    compressed = stored(1)
+    assert compressed < 500
+    settings.write_text("commit_interval_ms 20ms\ncompression none\n")
+    broker.hang_up()
+    broker.wait_log("compression is now none")
+    source.publish("t/1", "b" * 5000)
+    assert stored(2) == compressed + 5000
+
+
 def test_a_reload_with_a_bad_option_changes_nothing_and_says_so(new_broker, client, publisher):
     broker = new_broker()
     settings = broker.folder / "settings"
@@ -151,3 +183,17 @@ def test_a_reload_without_a_change_disturbs_nobody(broker, client, publisher):
     session.disconnect()
     broker.restart("kill")
     expect_received(session, [])
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def test_the_readme_lists_every_option_with_its_default():
+    """As the plugin's own table has them."""
+    listed = re.findall(r'X\(\w+, "(\w+)", \w+, \d+, \d+, "(\w*)"',
+                        (ROOT / "plugin" / "options.h").read_text())
+    section = (ROOT / "README.md").read_text().split("## Options")[1].split("\n## ")[0]
+    table = re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE)
+    assert [name for name, _ in table] == [name for name, _ in listed]
+    for (name, default), (_, real) in zip(table, listed):
+        assert not real or default == f"`{real}`", name

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from as_root import as_root
 from broker import kill_daemon, poll, prefix
 from helpers import expect_received, numbers, offline_session, publish_numbers
 
@@ -126,6 +127,7 @@ def test_the_lock_of_a_killed_broker_is_free(new_broker, client, publisher):
     expect_received(session, numbers(1, 5))
 
 
+@as_root
 def test_a_folder_that_cannot_be_written_stops_the_start(new_broker, folder):
     """The broker drops its privileges before it loads plugins."""
     closed = folder / "closed"
@@ -134,6 +136,7 @@ def test_a_folder_that_cannot_be_written_stops_the_start(new_broker, folder):
     assert str(closed) in log and "ermission denied" in log, log
 
 
+@as_root
 def test_a_folder_of_another_user_stops_the_start(new_broker, folder):
     theirs = folder / "theirs"
     theirs.mkdir(mode=0o700)
@@ -142,6 +145,7 @@ def test_a_folder_of_another_user_stops_the_start(new_broker, folder):
     assert str(theirs) in log, log
 
 
+@as_root
 def test_an_unprivileged_broker_keeps_its_store(new_broker, client, publisher, folder, how):
     home = folder / "home"
     home.mkdir()

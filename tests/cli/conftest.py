@@ -4,6 +4,10 @@ import shutil
 import pytest
 
 import cli
+import end_to_end  # noqa: F401, first of these
+from as_root import (  # noqa: F401, hooks
+    pytest_collection_modifyitems, pytest_sessionfinish, pytest_terminal_summary,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,8 @@ def test_backup_has_what_a_crash_left(store, tmp_path):
 
 def test_backup_through_a_pipe(made, tmp_path):
     done = cli.shell(
-        f"set -o pipefail; {cli.PROGRAM} --store {made['busy']} backup - | gzip | gunzip | "
-        f"{cli.PROGRAM} restore - {tmp_path / 'new'}"
+        f"set -o pipefail; '{cli.PROGRAM}' --store '{made['busy']}' backup - | gzip | gunzip | "
+        f"'{cli.PROGRAM}' restore - '{tmp_path / 'new'}'"
     )
     assert done.status == 0
     assert contents(tmp_path / "new") == contents(made["busy"])

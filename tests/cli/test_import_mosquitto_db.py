@@ -16,6 +16,7 @@ import end_to_end  # noqa: F401, first of these
 import mosquitto_db
 import story
 import wire
+from as_root import as_root
 from mosquitto_db import Writer
 from rawmqtt import Client
 from story import brokers
@@ -434,16 +435,17 @@ def test_damage_is_named(tmp_path, data, sentence):
 def test_a_pipe_is_refused(tmp_path):
     result = cli.run("--store", tmp_path / "new", "import", "-", stdin=GOOD)
     assert result.status == 1 and "only JSON lines can be read from a pipe" in result.err
-    result = cli.shell(f"{cli.PROGRAM} --store {tmp_path}/new import <(head -c 100 /dev/zero)")
+    result = cli.shell(f"'{cli.PROGRAM}' --store '{tmp_path}/new' import <(head -c 100 /dev/zero)")
     assert result.status == 1 and "only JSON lines can be read from a pipe" in result.err
 
 
 def test_standard_input_that_is_a_file(tmp_path):
     (tmp_path / "some.db").write_bytes(GOOD)
-    result = cli.shell(f"{cli.PROGRAM} --store {tmp_path}/new import - < {tmp_path}/some.db")
+    result = cli.shell(f"'{cli.PROGRAM}' --store '{tmp_path}/new' import - < '{tmp_path}/some.db'")
     assert result.status == 0 and "standard input is mosquitto.db version 6" in result.err
 
 
+@as_root
 def test_it_is_read_before_becoming_the_owner(tmp_path):
     """A broker's folder belongs to the broker's user, who may not read what root may."""
     source = tmp_path / "some.db"
