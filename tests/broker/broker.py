@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -93,8 +94,10 @@ def release_port(port):
         os.close(lock)
 
 
-def die_with_parent():
+def before_exec():
+    """The broker dies with the test, and a file that may not grow is an error, not its end."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 class Broker:
@@ -183,7 +186,7 @@ class Broker:
             self.process = subprocess.Popen(
                 [str(prefix() / "sbin" / "mosquitto"), "-c", str(self.conf_file), *arguments],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=environment, preexec_fn=die_with_parent)
+                env=environment, preexec_fn=before_exec)
         return self
 
     def start(self):
@@ -243,6 +246,10 @@ class Broker:
     def restart(self, how="kill"):
         self.end(how)
         return self.start()
+
+    def limit_files(self, size):
+        """No file of the running broker may grow beyond so many bytes any more."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, size))
 
     def hang_up(self):
         self.process.send_signal(signal.SIGHUP)

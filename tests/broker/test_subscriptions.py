@@ -180,6 +180,22 @@ def test_of_overlapping_copies_only_the_acknowledged_one_goes(broker, client, pu
             for packet in again] == left
 
 
+def test_copies_are_kept_where_the_broker_makes_none_for_others(new_broker, client, publisher, how):
+    """With allow_duplicate_messages false only sessions of MQTT 5 get a message twice, and a restored
+    one has no version yet."""
+    broker = new_broker(conf=["allow_duplicate_messages false"]).start()
+    session = client(broker, "sub", version=5)
+    session.subscribe("t/#", identifier=1)
+    session.subscribe("t/+", identifier=2)
+    session.disconnect()
+    publisher(broker).publish("t/1", "copy")
+    for _ in range(2):
+        broker.restart(how)
+        session.connect()
+        copies = [packet for packet in session.peek() if packet.type == PUBLISH]
+        assert sorted(packet.one("subscription_identifier") for packet in copies) == [1, 2]
+
+
 def test_overlapping_qos_2_copies_end_one_by_one(broker, client, publisher, how):
     session = client(broker, "sub", version=5)
     session.subscribe("t/#", qos=2, identifier=1)
