@@ -30,6 +30,8 @@ packages_for_tests='
 binutils        command nm
 check           module check
 clang           command clang
+dpkg-dev        command dpkg-shlibdeps
+file            command file
 man-db          command man
 mount           command mount
 musl-tools      command musl-gcc

@@ -104,7 +104,7 @@ START_TEST(what_was_appended_is_in_the_kernel_in_order)
     uint8_t payload[300] = {1};
     open_with(STORE_SYNC_OS, SEGMENT_MIN_BYTES, 64u << 20);
     for (uint64_t id = 0; id < 5000; id++)
-        ck_assert_int_eq(append_message(id, payload, id % 300, NULL), 0);
+        ck_assert_int_eq(append_message(id, payload, (size_t)(id % 300), NULL), 0);
     // Nothing was closed or synced: this reads what a killed process would leave.
     ck_assert_uint_eq(replay_from(FIRST, 0).count, 5000);
     ck_assert_uint_gt(position_segment(journal_end(journal)), 10);

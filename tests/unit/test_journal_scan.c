@@ -278,7 +278,7 @@ START_TEST(a_perfect_record_inside_a_payload_is_not_taken_for_one)
     FILE *file = fopen(segment_path(1), "rb");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_eq(fseek(file, (long)position_offset(positions[3]), SEEK_SET), 0);
-    size_t len = position_offset(positions[4]) - position_offset(positions[3]);
+    size_t len = (size_t)(positions[4] - positions[3]);
     ck_assert_uint_eq(fread(frame, 1, len, file), len);
     fclose(file);
     uint64_t end = position_offset(positions[RECORDS]);
