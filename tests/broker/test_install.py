@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What `cmake --install` and the Debian package bring is whole, and a broker runs with it."""
 import json
+import os
 import subprocess
 
 import pytest
@@ -38,8 +39,16 @@ def installed(folder):
     return folder / "usr"
 
 
-@pytest.fixture
-def package(folder):
+@pytest.fixture(params=[0o002, 0o077], ids="umask {:03o}".format)
+def package(folder, request):
+    before = os.umask(request.param)
+    try:
+        return package_made(folder)
+    finally:
+        os.umask(before)
+
+
+def package_made(folder):
     run("cpack", "--config", build() / "CPackConfig.cmake", "-G", "DEB", "-B", folder / "package",
         "-D", "CPACK_PACKAGING_INSTALL_PREFIX=/usr")
     file, = (folder / "package").glob("*.deb")
@@ -62,7 +71,8 @@ def test_the_debian_package_holds_it_and_says_what_it_needs(package, folder):
     run("dpkg-deb", "-x", package, folder / "root")
     assert {f"usr/{name}" for name in INSTALLED} == files_below(folder / "root")
     for path in (folder / "root").rglob("*"):
-        assert path.stat().st_mode & 0o022 == 0, f"{path} is open to writing"
+        program = path.is_dir() or path.parent.name == "bin"
+        assert path.stat().st_mode & 0o7777 == (0o755 if program else 0o644), path
     fields = dict(line.split(": ", 1) for line in run("dpkg-deb", "-f", package).splitlines()
                   if ": " in line)
     assert fields["Package"] == "mosquitto-persist-lmdb"
