@@ -17,6 +17,7 @@
 #define JOURNAL_MIN_SEGMENTS 4u
 #define RESERVE_MIN_BYTES (1024u * 1024u)
 #define RESERVE_MAX_BYTES (4u * 1024u * 1024u)
+#define STRETCH_MAX_BYTES (16u * 1024u * 1024u)
 
 static void store_notice(void *user, enum store_notice_level level, const char *sentence)
 {
@@ -168,6 +169,14 @@ static uint64_t reserve_bytes(const struct store_options *options)
                                      : (bytes > RESERVE_MAX_BYTES ? RESERVE_MAX_BYTES : bytes);
 }
 
+// A small journal must be folded in before it is full, however long the interval is. Half of this
+// wakes the committer.
+static uint64_t stretch_bytes(const struct store_options *options)
+{
+    uint64_t bytes = options->journal_max_bytes / 4;
+    return bytes < STRETCH_MAX_BYTES ? bytes : STRETCH_MAX_BYTES;
+}
+
 static int store_begin_writing(struct store *store, const struct replay_result *replay,
                                struct store_error *err)
 {
@@ -213,6 +222,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         .tables = store->tables,
         .from = first_position,
         .commit_interval_ms = options->commit_interval_ms,
+        .stretch_bytes = stretch_bytes(options),
         .dir = store->dir,
         .reserve_bytes = reserve_bytes(options),
         .notice = store_notice,

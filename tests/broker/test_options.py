@@ -8,6 +8,7 @@ import pytest
 import cli
 from broker import poll
 from helpers import expect_received, numbers, offline_session, publish_numbers
+from rawmqtt import Refused, payloads
 
 BAD = [
     ("sync", "sometimes", ["always", "interval", "os"]),
@@ -81,6 +82,27 @@ def test_good_options_keep_what_was_published(new_broker, client, publisher, opt
     publish_numbers(publisher(broker), 31, 40)
     broker.restart("kill")
     expect_received(session, numbers(1, 40))
+
+
+def test_a_small_journal_is_emptied_however_long_the_interval_is(new_broker, client):
+    """A publisher that is too fast for LMDB is refused for a moment, not for the hour."""
+    broker = new_broker(options={"journal_segment_bytes": "256k", "journal_max_bytes": "4M",
+                                 "commit_interval_ms": "3600s"},
+                        conf=["max_queued_messages 0"]).start()
+    session = offline_session(broker, client)
+    source = client(broker, "source", clean=True, version=5)
+
+    def taken(payload):
+        try:
+            source.publish("t/1", payload)
+            return True
+        except Refused:
+            return False
+
+    for number in range(1, 1501):
+        poll(lambda: taken(f"{number}:{'x' * 5000}"), 20, "no message is taken again")
+    session.connect()
+    assert [payload.split(":")[0] for payload in payloads(session.drain())] == numbers(1, 1500)
 
 
 def test_a_store_may_be_opened_with_other_options(new_broker, client, publisher, how):
