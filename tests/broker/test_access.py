@@ -161,6 +161,17 @@ def test_a_will_that_was_allowed_and_is_not_any_more(secured, user, clean):
     assert payloads(wait_for_wills(watch, 1)) == ["is allowed"]
 
 
+def test_a_subscription_wider_than_the_rights_outlives_the_will_of_its_session(secured, user):
+    """What publishes the will makes the broker drop subscriptions that the ACL file does not allow as
+    a whole, as it does with those of a connection that breaks."""
+    session = user(secured, "alice", "wide", will=Will("will/alice", b"gone"))
+    session.subscribe("#")
+    secured.restart("kill")
+    user(secured, "admin", "admin-1").publish("a/1", "hers")
+    user(secured, "admin", "admin-1").publish("b/1", "not hers")
+    expect_received(session, ["gone", "hers"])
+
+
 def test_a_pattern_with_the_client_id_is_applied_to_restored_sessions(secured, user, how):
     secured.end("stop")
     secured.acl(ACL + "\npattern readwrite own/%c/%u/#\n")
