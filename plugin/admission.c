@@ -92,7 +92,7 @@ int admission_unsubscribe(int event, void *event_data, void *userdata)
 
 static void room_note(struct admission *admission, bool room)
 {
-    int64_t now_ms = clock_ms();
+    int64_t now_ms = clock_steady_ms();
     if (!room) {
         admission->room_since_ms = 0;
     } else if (!admission->room_since_ms) {

@@ -120,7 +120,7 @@ static void session_refuse(struct append *append, const struct event *event)
 
 static void failure_say(struct append *append, const struct event *event, const char *sentence)
 {
-    int64_t now_ms = clock_ms();
+    int64_t now_ms = clock_steady_ms();
     if (append->said_ms && now_ms - append->said_ms < SAY_AGAIN_MS)
         return;
     append->said_ms = now_ms;

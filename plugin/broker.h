@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#pragma weak mosquitto_broker_node_id_set
 #pragma weak mosquitto_client
 #pragma weak mosquitto_client_port
 #pragma weak mosquitto_client_will_set
@@ -42,13 +43,14 @@
 // Whether the broker that loaded us has the persistence interface of 2.1.
 static inline bool broker_is_new_enough(void)
 {
-    return mosquitto_client && mosquitto_client_port && mosquitto_client_will_set &&
-           mosquitto_persist_base_msg_add && mosquitto_persist_client_add &&
-           mosquitto_persist_client_delete && mosquitto_persist_client_msg_add &&
-           mosquitto_persist_client_msg_delete && mosquitto_persist_client_msg_update &&
-           mosquitto_persist_retain_msg_delete && mosquitto_persist_retain_msg_set &&
-           mosquitto_persistence_location && mosquitto_plugin_set_info &&
-           mosquitto_property_string_value && mosquitto_strerror && mosquitto_subscription_add;
+    return mosquitto_broker_node_id_set && mosquitto_client && mosquitto_client_port &&
+           mosquitto_client_will_set && mosquitto_persist_base_msg_add &&
+           mosquitto_persist_client_add && mosquitto_persist_client_delete &&
+           mosquitto_persist_client_msg_add && mosquitto_persist_client_msg_delete &&
+           mosquitto_persist_client_msg_update && mosquitto_persist_retain_msg_delete &&
+           mosquitto_persist_retain_msg_set && mosquitto_persistence_location &&
+           mosquitto_plugin_set_info && mosquitto_property_string_value && mosquitto_strerror &&
+           mosquitto_subscription_add;
 }
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
-// Since the epoch, in milliseconds and in seconds.
+// Since the epoch, in milliseconds.
 static inline int64_t clock_ms(void)
 {
     struct timespec now;
@@ -13,6 +13,15 @@ static inline int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+// For intervals: goes on evenly when the time of day is set.
+static inline int64_t clock_steady_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// Since the epoch, in seconds.
 static inline int64_t clock_seconds(void)
 {
     return (int64_t)time(NULL);

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BROKER_NODE_IDS 1024u
+#define LONG_AGO_S INT64_C(0x7fffffff) // 68 years
+
 // ---- open ----------------------------------------------------------------------------------
 
 struct opening {
@@ -52,13 +55,25 @@ static void open_say(const struct plugin *plugin)
         log_line(LOG_LEVEL_INFO, "the broker had been stopped cleanly: nothing to recover");
 }
 
+// The broker numbers messages by the clock, and begins afresh with every start. A clock that was
+// set back, as that of a device without a battery, would give the number of a stored message a
+// second time: the broker then closes the publisher's connection, or, if that message waits for
+// room in a queue, takes the new one for it. Its node id is the upper part of every number.
+static void ids_keep_apart(const struct plugin *plugin)
+{
+    uint64_t life = store_cmsg_id(plugin->store, 0) >> STORE_CMSG_LIFE_SHIFT;
+    mosquitto_broker_node_id_set((uint16_t)(life % BROKER_NODE_IDS));
+}
+
 int life_open(struct plugin *plugin, struct store_error *err)
 {
     struct opening opening = {plugin, err};
     int rc = guard_call(plugin->options.path, open_guarded, &opening);
     log_drain();
-    if (rc == 0)
+    if (rc == 0) {
+        ids_keep_apart(plugin);
         open_say(plugin);
+    }
     return rc;
 }
 
@@ -100,7 +115,7 @@ int life_restore(int event, void *event_data, void *userdata)
 {
     struct plugin *plugin = userdata;
     struct restoring restoring = {.plugin = plugin};
-    int64_t begin_ms = clock_ms();
+    int64_t begin_ms = clock_steady_ms();
     (void)event;
     (void)event_data;
     plugin->restoring = true;
@@ -114,17 +129,29 @@ int life_restore(int event, void *event_data, void *userdata)
         exit(EXIT_FAILURE);
     }
     plugin->restored = true;
-    restore_say(&restoring.counts, clock_ms() - begin_ms);
+    restore_say(&restoring.counts, clock_steady_ms() - begin_ms);
     return MOSQ_ERR_SUCCESS;
 }
 
 // ---- each pass of the loop -----------------------------------------------------------------
 
+// A callback that asks for no time is called on each pass, but by the time of day: when that is set
+// back, the broker calls nobody until it is again as late as it was. The broker takes the two times
+// that a callback asks for as they are: so the one asks for a past that no clock is set back to,
+// and the sum of both is how long the broker may sleep, 0 for as long as it likes. Where `long` is
+// too narrow for that, nothing is asked for.
+static void tick_again(struct mosquitto_evt_tick *tick, uint32_t wake_ms)
+{
+    if (LONG_MAX > INT32_MAX) {
+        tick->next_s = -(time_t)LONG_AGO_S;
+        tick->next_ms = (long)(LONG_AGO_S * 1000 + wake_ms);
+    }
+}
+
 int life_tick(int event, void *event_data, void *userdata)
 {
     struct plugin *plugin = userdata;
     (void)event;
-    (void)event_data;
     if (!plugin->restored) {
         log_line(LOG_LEVEL_ERROR, "the broker has asked for no restore, so it stores nothing: with "
                                   "per_listener_settings the plugin must be loaded with "
@@ -138,23 +165,18 @@ int life_tick(int event, void *event_data, void *userdata)
     backlog_tick(plugin);
     will_delays_tick(plugin);
     plugin->wake_ms = store_tick(plugin->store);
+    tick_again(event_data, 0);
     return MOSQ_ERR_SUCCESS;
 }
 
-// A callback that asks for a time is not called before it, and what it asked for is forgotten on
-// every pass without it: a broker that is woken in between may then sleep on. It works when the
-// broker takes the two times as they are: minus two seconds lets it be called on each pass, and the
-// sum of both is how long it sleeps. Where `long` is too narrow for that nothing is asked for; the
-// mark that the store would write then waits for the next pass, and no promise rests on it.
+// The store wants to be called again soon. What one callback asks for is forgotten on every pass
+// without it, hence one of its own; where it cannot ask, the mark that the store would write waits
+// for the next pass, and no promise rests on it.
 int life_wake(int event, void *event_data, void *userdata)
 {
     const struct plugin *plugin = userdata;
-    struct mosquitto_evt_tick *tick = event_data;
     (void)event;
-    if (plugin->wake_ms && LONG_MAX > INT32_MAX) {
-        tick->next_s = -2;
-        tick->next_ms = 2000 + (long)plugin->wake_ms;
-    }
+    tick_again(event_data, plugin->wake_ms);
     return MOSQ_ERR_SUCCESS;
 }
 
