@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // Property: whatever happens to a store (events, flushes, kills, clean stops, reopenings with other
-// options), it holds what the model holds. EVENTS from the environment, 120,000 by default.
+// options), it holds what the model holds. EVENTS from the environment, 200,000 by default.
 #include "model.h"
 
 #include "support.h"
@@ -42,7 +42,7 @@ START_TEST(a_store_holds_what_the_model_holds)
 {
     static struct model model;
     const char *events_text = getenv("EVENTS");
-    uint64_t events = events_text ? strtoull(events_text, NULL, 10) : 120000;
+    uint64_t events = events_text ? strtoull(events_text, NULL, 10) : 200000;
     uint64_t seed = seed_choose();
     uint64_t kills = 0, stops = 0, flushes = 0;
     char *folder = folder_make();
