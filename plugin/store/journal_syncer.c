@@ -6,8 +6,6 @@
 
 #include "seeded.h"
 
-#include <errno.h>
-
 // Syncs the live segments from the one with the durable position on to the one with `target`.
 static int segments_sync(struct journal *journal, uint64_t target, struct store_error *err)
 {
@@ -68,15 +66,21 @@ int journal_sync(struct journal *journal, struct store_error *err)
 void *journal_syncer_run(void *arg)
 {
     struct journal *journal = arg;
+    uint64_t begun_ms = os_monotonic_ms();
     pthread_mutex_lock(&journal->lock);
     while (!journal->stopping) {
-        uint64_t wake_ms = os_monotonic_ms() + journal->options.sync_interval_ms;
-        struct timespec wake = {.tv_sec = (time_t)(wake_ms / 1000),
-                                .tv_nsec = (long)(wake_ms % 1000) * 1000000};
-        int waited = 0;
-        while (!journal->stopping && waited != ETIMEDOUT)
-            waited = pthread_cond_timedwait(&journal->syncer_wake, &journal->lock, &wake);
-        if (journal->stopping || atomic_load(&journal->sync_mode) == STORE_SYNC_OS)
+        // From the beginning of the sync before: what came while that ran must not wait for its end
+        // and an interval.
+        uint64_t wake_ms = begun_ms + journal->options.sync_interval_ms;
+        if (os_monotonic_ms() < wake_ms) {
+            struct timespec wake = {.tv_sec = (time_t)(wake_ms / 1000),
+                                    .tv_nsec = (long)(wake_ms % 1000) * 1000000};
+            // Woken early, another interval may have been set.
+            (void)pthread_cond_timedwait(&journal->syncer_wake, &journal->lock, &wake);
+            continue;
+        }
+        begun_ms = os_monotonic_ms();
+        if (atomic_load(&journal->sync_mode) == STORE_SYNC_OS)
             continue;
         pthread_mutex_unlock(&journal->lock);
         if (journal_durable(journal) < journal_end(journal))

@@ -19,10 +19,12 @@ static const uint8_t store_id[16] = "0123456789abcdef";
 static char *folder;
 static struct os_dir *dir;
 static struct journal *journal;
+static uint32_t sync_interval_ms;
 
 static void setup(void)
 {
     struct store_error err = {0};
+    sync_interval_ms = 10;
     folder = folder_make();
     ck_assert_msg(os_dir_open(&dir, folder, 0, &err) == 0, "%s", err.sentence);
 }
@@ -44,7 +46,7 @@ static void open_with(enum store_sync sync, uint64_t segment_bytes, uint64_t max
         .next_number = 1,
         .link = {.previous_end = FIRST},
         .sync = sync,
-        .sync_interval_ms = 10,
+        .sync_interval_ms = sync_interval_ms,
         .segment_bytes = segment_bytes,
         .max_bytes = max_bytes,
     };
@@ -173,13 +175,29 @@ START_TEST(sync_makes_durable_and_an_idle_log_gets_a_mark)
 }
 END_TEST
 
+static void wait_until_durable(void)
+{
+    for (int i = 0; i < 5000 && journal_durable(journal) < journal_end(journal); i++)
+        usleep(1000);
+    ck_assert_uint_eq(journal_durable(journal), journal_end(journal));
+}
+
 START_TEST(the_syncer_needs_no_call)
 {
     open_with(STORE_SYNC_INTERVAL, SEGMENT_MIN_BYTES, 64u << 20);
     ck_assert_int_eq(append_message(0, "x", 1, NULL), 0);
-    for (int i = 0; i < 5000 && journal_durable(journal) < journal_end(journal); i++)
-        usleep(1000);
-    ck_assert_uint_eq(journal_durable(journal), journal_end(journal));
+    wait_until_durable();
+}
+END_TEST
+
+START_TEST(a_shorter_interval_counts_at_once)
+{
+    sync_interval_ms = 3600000;
+    open_with(STORE_SYNC_INTERVAL, SEGMENT_MIN_BYTES, 64u << 20);
+    ck_assert_int_eq(append_message(0, "x", 1, NULL), 0);
+    usleep(50000); // lets the syncer begin its hour, else there is nothing to cut short
+    journal_reconfigure(journal, STORE_SYNC_INTERVAL, 10, 64u << 20);
+    wait_until_durable();
 }
 END_TEST
 
@@ -249,6 +267,7 @@ int main(void)
     tcase_add_test(cases, a_record_larger_than_a_segment_gets_one_of_its_own);
     tcase_add_test(cases, sync_makes_durable_and_an_idle_log_gets_a_mark);
     tcase_add_test(cases, the_syncer_needs_no_call);
+    tcase_add_test(cases, a_shorter_interval_counts_at_once);
     tcase_add_test(cases, sync_always_is_durable_on_return);
     tcase_add_test(cases, admission_closes_at_the_limit_leaves_a_reserve_and_opens_again);
     tcase_add_test(cases, a_poisoned_journal_takes_nothing_and_says_why);
