@@ -185,6 +185,17 @@ int os_dir_sync(struct os_dir *dir, struct store_error *err)
     return 0;
 }
 
+int os_dir_sync_name(struct os_dir *dir, struct store_error *err)
+{
+    int above = open_at(dir->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = 0;
+    if (above < 0 || fsync(above) != 0)
+        rc = error_set_errno(err, errno, "cannot sync the folder above %s", dir->path);
+    if (above >= 0)
+        close(above);
+    return rc;
+}
+
 int os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,
                 struct store_error *err)
 {

@@ -35,6 +35,9 @@ const char *os_dir_path(const struct os_dir *dir);
 // Makes the names in the folder durable.
 int os_dir_sync(struct os_dir *dir, struct store_error *err);
 
+// Makes the folder's own name durable, in the folder above it.
+int os_dir_sync_name(struct os_dir *dir, struct store_error *err);
+
 // Calls fn for each name but "." and "..", in no order; non-zero from fn ends the walk and is
 // returned.
 int os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,

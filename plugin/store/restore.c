@@ -78,6 +78,8 @@ static int tables_take(struct os_dir *dir, struct store_error *err)
     tables_close(tables);
     if (rc == 0)
         rc = os_dir_sync(dir, err);
+    if (rc == 0)
+        rc = os_dir_sync_name(dir, err);
     return rc;
 }
 

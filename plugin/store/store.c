@@ -108,7 +108,8 @@ static int store_tables_open(struct store *store, struct store_error *err)
             return error_set(err, STORE_ENOSTORE, "there is no store at %s", store->options.path);
         options.create = true;
         store->recovery.created = true;
-        if ((rc = os_random(options.store_id, sizeof(options.store_id), err)) ||
+        if ((rc = os_dir_sync_name(store->dir, err)) ||
+            (rc = os_random(options.store_id, sizeof(options.store_id), err)) ||
             (rc = os_random(options.secret, sizeof(options.secret), err)))
             return rc;
     }

@@ -370,6 +370,11 @@ const char *os_dir_path(const struct os_dir *dir)
     return dir->path;
 }
 
+int os_dir_sync_name(struct os_dir *dir, struct store_error *err)
+{
+    return disk_call(dir->disk, "sync the folder above", err);
+}
+
 int os_dir_sync(struct os_dir *dir, struct store_error *err)
 {
     struct disk *disk = dir->disk;

@@ -216,6 +216,11 @@ static int do_dir_sync(void)
     return os_dir_sync(dir, &err);
 }
 
+static int do_dir_sync_name(void)
+{
+    return os_dir_sync_name(dir, &err);
+}
+
 static int do_open(void)
 {
     struct os_file *other = NULL;
@@ -312,6 +317,8 @@ static const struct {
     {do_truncate, CALL_FTRUNCATE, "a.file", true, false},
     {do_sync, CALL_FDATASYNC, "a.file", false, false},
     {do_dir_sync, CALL_FSYNC, "folder", false, false},
+    {do_dir_sync_name, CALL_OPENAT, "folder", true, false},
+    {do_dir_sync_name, CALL_FSYNC, "folder", false, false},
     {do_open, CALL_OPENAT, "a.file", true, false},
     {do_create, CALL_OPENAT, "another.file", true, false},
     {do_list, CALL_OPENAT, "folder", true, false},
