@@ -110,10 +110,11 @@ class Broker:
                a broker starts quickly and a journal soon has many of them
     persist    False: a broker without any persistence plugin
     user       whom it becomes when it is started by root
+    plugin     another build of the plugin than BUILD_DIR's
     """
 
     def __init__(self, folder, *, conf=(), options=None, defaults=False, listener=None,
-                 persist=True, store=None, user="root", anonymous=True):
+                 persist=True, store=None, user="root", anonymous=True, plugin=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -122,6 +123,9 @@ class Broker:
         self.listener = listener or ["listener {port} 127.0.0.1"]
         self.defaults, self.persist = defaults, persist
         self.user, self.anonymous = user, anonymous
+        self.plugin = plugin
+        self.environment = {}  # beside the test's own
+        self.wrapper = []      # a command that runs it
         self.log_file = self.folder / "broker.log"
         self.conf_file = self.folder / "broker.conf"
         # Below per_listener_settings, `plugin` belongs to a listener, and the broker sends the
@@ -151,10 +155,11 @@ class Broker:
     def reachable_plugin(self):
         """A broker that becomes another user before it loads plugins need not be able to enter the
         folder of the build, which may be root's own."""
+        plugin = self.plugin or plugin_path()
         if self.user == "root":
-            return plugin_path()
+            return plugin
         self.folder.chmod(0o755)
-        return shutil.copy(plugin_path(), self.folder)
+        return shutil.copy(plugin, self.folder)
 
     def write_conf(self):
         lines = [line for line in self.conf if line.startswith("per_listener_settings")]
@@ -182,9 +187,11 @@ class Broker:
         environment = dict(os.environ)
         environment["LD_LIBRARY_PATH"] = ":".join(
             filter(None, [str(prefix() / "lib"), os.environ.get("LD_LIBRARY_PATH")]))
+        environment.update(self.environment)
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                [str(prefix() / "sbin" / "mosquitto"), "-c", str(self.conf_file), *arguments],
+                [*self.wrapper, str(prefix() / "sbin" / "mosquitto"), "-c", str(self.conf_file),
+                 *arguments],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment, preexec_fn=before_exec)
         return self

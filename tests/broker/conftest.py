@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Fixtures of the end-to-end tests. README.md says how to run them."""
 import os
+import random
 import sys
 
 import pytest
@@ -9,6 +10,10 @@ import broker as brokers
 from as_root import (pytest_collection_modifyitems, pytest_sessionfinish,  # noqa: F401, hooks
                      pytest_terminal_summary)
 from rawmqtt import Client
+
+
+def pytest_addoption(parser):
+    parser.addoption("--rounds", type=int, help="how often a test with a seed does its work")
 
 
 def pytest_configure(config):
@@ -125,3 +130,17 @@ def client(stage):
 def publisher(stage):
     """Makes clients that leave nothing behind: publisher(broker)."""
     return stage.publisher
+
+
+@pytest.fixture
+def rounds(request):
+    """--rounds N, None: as many as the test has time for."""
+    return request.config.getoption("--rounds")
+
+
+@pytest.fixture
+def seed():
+    """SEED=N repeats a run; printed when the test fails."""
+    number = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+    print(f"SEED={number}")
+    return number

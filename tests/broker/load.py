@@ -163,6 +163,7 @@ class Publisher(Endpoint):
         self.pending = collections.OrderedDict()  # id -> [number, released]
         self.last_number = self.last_mid = 0
         self.acknowledged = 0
+        self.acknowledged_at = {}  # number -> when, by the monotonic clock
         self.publishing = False
 
     def topic(self, number):
@@ -200,7 +201,8 @@ class Publisher(Endpoint):
                 self.pending[mid][1] = True
             self.write(wire.ack(PUBREL, mid))
         elif kind == (PUBCOMP if self.qos == 2 else PUBACK):
-            if self.pending.pop(mid, None):
+            if mid in self.pending:
+                self.acknowledged_at[self.pending.pop(mid)[0]] = time.monotonic()
                 self.acknowledged += 1
         else:
             raise Violation(f"{self.client_id}: unexpected packet of type {kind}")
