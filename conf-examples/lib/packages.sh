@@ -39,6 +39,8 @@ openssl         command openssl
 python3         command /usr/bin/python3
 python3-pytest  python pytest
 python3-paho-mqtt python paho.mqtt.client
+strace          command strace
+systemd         command systemd-analyze
 '
 
 # have KIND NAME
