@@ -5,6 +5,7 @@
 #include "child.h"
 #include "commands.h"
 #include "interrupt.h"
+#include "new_store.h"
 #include "open.h"
 #include "progress.h"
 
@@ -108,7 +109,10 @@ static int output_open(const struct context *ctx, const char *target)
     if (access(backup.path, F_OK) == 0)
         return context_refuse(STATUS_ERROR, "%s exists; it was not changed", backup.path);
     text_addf(&backup.part, "%s.part", backup.path);
-    backup.fd = open(backup.part.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    // What lies there, from a backup that was cut short or from somebody who waits for this one,
+    // must not get the contents.
+    (void)unlink(backup.part.data);
+    backup.fd = open(backup.part.data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (backup.fd < 0)
         return context_refuse(STATUS_ERROR, "cannot make %s: %s", backup.part.data,
                               strerror(errno));
@@ -121,7 +125,8 @@ static int output_close(int status)
     if (!backup.part.data)
         return status;
     close(backup.fd);
-    if (status == STATUS_DONE && rename(backup.part.data, backup.path) != 0)
+    if (status == STATUS_DONE && (rename(backup.part.data, backup.path) != 0 ||
+                                  folder_above_sync(backup.path) != 0))
         status =
             context_refuse(STATUS_ERROR, "cannot rename %s: %s", backup.part.data, strerror(errno));
     if (status)

@@ -61,7 +61,7 @@ int new_store_open(struct new_store *new_store, struct context *ctx, const char 
     return store_open(&ctx->store, &options, &ctx->err) ? context_fail(ctx) : STATUS_DONE;
 }
 
-static int folder_sync(const char *target)
+int folder_above_sync(const char *target)
 {
     char *copy = xstrdup(target);
     size_t len = strlen(copy);
@@ -91,7 +91,7 @@ int new_store_finish(struct new_store *new_store, struct context *ctx, const cha
     int status = open_finish(ctx);
     if (status)
         return status;
-    if (rename(new_store->path, target) != 0 || folder_sync(target) != 0)
+    if (rename(new_store->path, target) != 0 || folder_above_sync(target) != 0)
         return context_refuse(STATUS_ERROR, "cannot rename %s to %s: %s", new_store->path, target,
                               strerror(errno));
     new_store->exists = false;

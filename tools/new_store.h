@@ -22,6 +22,9 @@ int new_store_finish(struct new_store *new_store, struct context *ctx, const cha
 // Remarks that a new store belongs to root, whose files a broker of another user cannot open.
 void new_store_note_owner(const char *path);
 
+// Makes the name of a file or folder durable. -1 and errno on failure.
+int folder_above_sync(const char *target);
+
 // Closes it and removes the folder, unless it has its name already. Always call it.
 void new_store_discard(struct new_store *new_store, struct context *ctx);
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """backup, restore and compact."""
 
+import os
+
 import cli
 
 
@@ -49,6 +51,41 @@ def test_backup_changes_no_file(made, tmp_path):
     result = cli.run("--store", made["busy"], "backup", tmp_path / "b")
     assert result.status == 1 and "exists; it was not changed" in result.err
     assert (tmp_path / "b").read_text() == "dear diary"
+
+
+def test_backup_is_not_written_into_what_lies_in_wait(made, tmp_path):
+    """In a folder where others may write, somebody could have made the file beforehand."""
+    (tmp_path / "others").write_text("")
+    (tmp_path / "others").chmod(0o666)
+    os.link(tmp_path / "others", tmp_path / "b.part")
+    with open(tmp_path / "b.part") as held:
+        assert cli.run("--store", made["busy"], "backup", tmp_path / "b").status == 0
+        assert held.read() == "" and (tmp_path / "others").read_text() == ""
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
+    assert cli.run("restore", "--dry-run", tmp_path / "b", tmp_path / "new").status == 0
+
+
+def test_backup_does_not_follow_a_link(made, tmp_path):
+    (tmp_path / "b.part").symlink_to(tmp_path / "elsewhere")
+    assert cli.run("--store", made["busy"], "backup", tmp_path / "b").status == 0
+    assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "b").is_symlink()
+
+
+def test_what_is_made_is_closed_to_others_whatever_the_umask(store, tmp_path):
+    before = os.umask(0)
+    try:
+        busy = store("busy")
+        lines = cli.run("--store", busy, "export").out
+        assert cli.run("--store", busy, "backup", tmp_path / "b").status == 0
+        assert cli.run("restore", tmp_path / "b", tmp_path / "restored").status == 0
+        assert cli.run("--store", tmp_path / "imported", "import", "-", stdin=lines).status == 0
+        assert cli.run("--store", busy, "repair", "--output", tmp_path / "repaired").status == 0
+        assert cli.run("--store", busy, "compact").status == 0
+    finally:
+        os.umask(before)
+    for made in (busy, *(tmp_path / name for name in ("restored", "imported", "repaired"))):
+        assert made.stat().st_mode & 0o777 == 0o700, made
+        assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o600}, made
 
 
 def test_backup_dry_run(made, tmp_path):
