@@ -9,6 +9,7 @@
 #include "new_store.h"
 #include "repair.h"
 #include "salvage.h"
+#include "truncate.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -236,8 +237,14 @@ static int work(struct context *ctx)
 int cmd_repair(struct context *ctx)
 {
     run.output = context_text(ctx, OPT_OUTPUT, NULL);
-    if (!run.output)
-        return context_refuse(STATUS_USAGE, "repair needs --output DIR: it never works in place");
+    bool truncates = context_given(ctx, OPT_TRUNCATE);
+    if (!run.output == !truncates)
+        return context_refuse(STATUS_USAGE, "repair needs --output DIR, for a new store, or "
+                                            "--truncate-journal, to cut the journal of this one");
+    if (truncates)
+        return child_run(ctx, truncate_run);
+    if (context_given(ctx, OPT_YES) || context_given(ctx, OPT_DRY_RUN))
+        return context_refuse(STATUS_USAGE, "--yes and --dry-run go with --truncate-journal");
     int status = findings_open(&run.findings);
     if (status)
         return status;

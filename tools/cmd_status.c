@@ -39,6 +39,9 @@ static void print_json(const struct context *ctx)
     json_add_id(document, "journal_covered", stats->journal_covered);
     json_add_number(document, "behind_records", stats->behind_records);
     json_add_number(document, "behind_ms", stats->behind_ms);
+    json_add_number(document, "torn_bytes", stats->torn_bytes);
+    json_add_string(document, "journal_damage",
+                    stats->journal_damage[0] ? stats->journal_damage : NULL);
     json_add_number(document, "anomalies", stats->anomalies);
     json_print(document);
 }
@@ -104,7 +107,9 @@ static void print_files(const struct store_stats *stats)
     human_plural(&value, stats->journal_segments, "segment");
     print_line("journal", &value);
 
-    if (stats->behind_records == 0) {
+    if (stats->journal_damage[0]) {
+        text_addf(&value, "unknown: %s", stats->journal_damage);
+    } else if (stats->behind_records == 0) {
         text_adds(&value, "nothing: LMDB holds all that the journal has");
     } else {
         human_plural(&value, stats->behind_records, "event");

@@ -47,7 +47,9 @@ static int work_open(struct context *ctx)
     bool finding = ctx->err.code == STORE_EDAMAGED || ctx->err.code == STORE_EUNSAFE;
     if (status && !finding)
         return context_fail(ctx);
-    if (status)
+    if (status && ctx->stats.journal_damage[0])
+        findings_add_journal(&verify.findings, ctx->stats.journal_damage);
+    else if (status)
         verify_add_error(ctx, &verify, "store",
                          ctx->err.code == STORE_EDAMAGED ? "what LMDB does not have yet" : NULL);
     open_close(ctx);

@@ -59,6 +59,18 @@ void findings_add_damage(struct findings *findings, const char *where, const cha
     text_release(&what);
 }
 
+void findings_add_journal(struct findings *findings, const char *sentence)
+{
+    struct text what = {0};
+    // What follows the first words is advice, which led here.
+    text_add(&what, sentence, strcspn(sentence, ";"));
+    findings_add(findings, &(struct finding){SEVERITY_ERROR, "journal", what.data,
+                                             "what LMDB does not have yet",
+                                             "keep a copy of the folder; then repair --output DIR, "
+                                             "or repair --truncate-journal"});
+    text_release(&what);
+}
+
 void findings_begin_list(struct list *list, const struct context *ctx, void *document)
 {
     list_begin_part(list, ctx, document, "findings", columns, sizeof(columns) / sizeof(columns[0]));

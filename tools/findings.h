@@ -34,6 +34,9 @@ void findings_add(struct findings *findings, const struct finding *finding);
 void findings_add_damage(struct findings *findings, const char *where, const char *sentence,
                          const char *help);
 
+// The sentence with which recovery refuses a journal.
+void findings_add_journal(struct findings *findings, const char *sentence);
+
 // Adds them to a list that findings_begin_list has begun, and returns how many are no notes.
 void findings_begin_list(struct list *list, const struct context *ctx, void *document);
 uint64_t findings_list(struct findings *findings, struct list *list);

@@ -67,7 +67,10 @@ static void note_what_is_missing(const struct context *ctx)
     struct text events = {0}, age = {0};
     human_plural(&events, stats->behind_records, "event");
     human_duration(&age, stats->behind_ms);
-    if (ctx->held && stats->behind_records)
+    if (stats->journal_damage[0])
+        context_note("the journal is damaged, and what LMDB does not have yet is missing from this "
+                     "picture (--read-only)");
+    else if (ctx->held && stats->behind_records)
         context_note("%s holds the store; the newest %s (%s) are not in this picture yet",
                      stats->lock_holder, events.data, age.data);
     else if (stats->behind_records)
@@ -81,8 +84,11 @@ static void note_what_is_missing(const struct context *ctx)
 int open_for_reading(struct context *ctx, bool quiet)
 {
     int rc = open_with_stats(ctx, quiet);
-    bool behind = rc == 0 && ctx->stats.behind_records > 0;
-    if (behind && !ctx->held && !context_given(ctx, OPT_READ_ONLY))
+    bool finish = rc == 0 && !ctx->held && !context_given(ctx, OPT_READ_ONLY);
+    if (finish && ctx->stats.journal_damage[0])
+        rc = error_set(&ctx->err, STORE_EDAMAGED, "%s; --read-only shows what LMDB has",
+                       ctx->stats.journal_damage);
+    else if (finish && ctx->stats.behind_records > 0)
         rc = finish_crash(ctx, quiet);
     if (rc == 0)
         rc = store_view_open(&ctx->view, ctx->store, &ctx->err);

@@ -58,8 +58,11 @@ enum option_kind {
       "leave out payloads, user names and what properties say: for support bundles")               \
     X(OPT_OUTPUT, "output", 'o', OPTION_TEXT, "DIR", NULL,                                         \
       "the folder of the new store, which must not exist, or be empty")                            \
+    X(OPT_TRUNCATE, "truncate-journal", 0, OPTION_FLAG, NULL, NULL,                                \
+      "cut the journal in place where it can no longer be read")                                   \
     X(OPT_YES, "yes", 'y', OPTION_FLAG, NULL, NULL, "do not ask")                                  \
-    X(OPT_DRY_RUN, "dry-run", 0, OPTION_FLAG, NULL, NULL, "say what would go, and change nothing") \
+    X(OPT_DRY_RUN, "dry-run", 0, OPTION_FLAG, NULL, NULL,                                          \
+      "say what would be done, and change nothing")                                                \
     X(OPT_FOLLOW, "follow", 'F', OPTION_FLAG, NULL, NULL, "go on with what comes, until Ctrl-C")   \
     X(OPT_MARKS, "marks", 0, OPTION_FLAG, NULL, NULL, "show the journal's own marks too")          \
     X(OPT_FORMAT, "format", 'f', OPTION_CHOICE, "FORMAT", "nagios prometheus",                     \

@@ -5,7 +5,6 @@
 #include "salvage.h"
 
 #include "store/bytes.h"
-#include "store/journal_scan.h"
 #include "store/record.h"
 
 #include <errno.h>
@@ -148,21 +147,14 @@ static int walk_wills(struct writer *writer)
     return store_each_will(writer->ctx->view, on_will, writer, &writer->ctx->err);
 }
 
-// Tells whether what the tables do not have yet can be read to its end.
-static void judge_journal(struct writer *writer, const struct store_stats *stats)
+// Tells that what the tables do not have yet cannot be read to its end. Of the sentence the part
+// behind what is wrong is advice, which led here.
+static void tell_journal_damage(struct writer *writer, const char *sentence)
 {
-    struct os_dir *dir = NULL;
-    struct journal_extent extent;
-    struct store_error err = {0};
-    uint8_t store_id[16];
-    for (size_t i = 0; i < sizeof(store_id); i++) {
-        const char digits[3] = {stats->store_id[2 * i], stats->store_id[2 * i + 1], '\0'};
-        store_id[i] = (uint8_t)strtoul(digits, NULL, 16);
-    }
-    if (os_dir_open(&dir, writer->ctx->path, 0, &err) ||
-        journal_scan(dir, store_id, stats->journal_covered, &extent, &err))
-        tell_damage(writer, &err);
-    os_dir_close(dir);
+    struct store_error err;
+    error_set(&err, STORE_EDAMAGED, "%.*s; what LMDB does not have yet is lost from there on",
+              (int)strcspn(sentence, ";"), sentence);
+    tell_damage(writer, &err);
 }
 
 // What came after the tables were written last, up to the first record that cannot be read.
@@ -176,14 +168,15 @@ static int walk_journal(struct writer *writer)
     int rc = store_stats(ctx->store, &stats, &ctx->err);
     if (rc)
         return rc;
-    judge_journal(writer, &stats);
+    if (stats.journal_damage[0])
+        tell_journal_damage(writer, stats.journal_damage);
     rc = store_cursor_open(&cursor, ctx->store, stats.journal_covered, &ctx->err);
     while (rc == 0 && (rc = store_cursor_next(cursor, &event, &position, &ctx->err)) > 0) {
         bool mark = event.type == RECORD_LOOP_MARK || event.type == RECORD_SEGMENT_LINK;
         rc = mark ? 0 : put_event(writer, &event);
     }
     store_cursor_close(cursor);
-    return rc;
+    return stats.journal_damage[0] ? 0 : rc;
 }
 
 static int stage_run(struct context *ctx, int fd, int (*walk)(struct writer *writer))

@@ -125,14 +125,20 @@ const struct verb verbs[] = {
      "Lists the wills that the broker publishes for clients that do not come back. A client "
      "without a stored session may have one too.",
      ""},
-    {"repair", NULL, "--output DIR", 0, 0, VERB_PROBES | VERB_ALONE, OPTIONS(OPT_OUTPUT, OPT_LIMIT),
-     cmd_repair, "salvage a damaged store into a new one",
+    {"repair", NULL, "--output DIR", 0, 0, VERB_PROBES | VERB_ALONE,
+     OPTIONS(OPT_OUTPUT, OPT_TRUNCATE, OPT_YES, OPT_DRY_RUN, OPT_LIMIT), cmd_repair,
+     "salvage a damaged store into a new one",
      "Reads all that can be read of a damaged store, its journal too, and makes a new store of it "
      "in the folder of --output; the old one is not changed. Prints what could not be read, with "
      "the clients and topics that lost something, and how many entries of each kind were there "
      "and were salvaged. The new store opens and verifies clean.\n\n"
-     "Ends with 3 if something was lost. Works on a store that no broker holds.",
-     "mosquitto_lmdb repair --output /var/lib/mosquitto/mended\t"},
+     "Ends with 3 if something was lost. Works on a store that no broker holds.\n\n"
+     "With --truncate-journal instead of --output the store itself is mended, where only its "
+     "journal is damaged: what can be read goes into the tables, and the journal ends there. Says "
+     "how many bytes and events that takes away, and asks. The files are kept aside under names "
+     "that begin with torn-.",
+     "mosquitto_lmdb repair --output /var/lib/mosquitto/mended\t\n"
+     "mosquitto_lmdb repair --truncate-journal --dry-run\thow much of the journal is lost?"},
     {"compact", NULL, "", 0, 0, VERB_ALONE, NO_OPTIONS, cmd_compact,
      "give free pages back to the file system",
      "Rewrites the tables without their free pages and prints their size before and after. It "

@@ -86,4 +86,13 @@ void verify_journal(struct context *ctx, struct verify *verify)
     int rc = store_each_segment(ctx->store, on_segment, verify, &ctx->err);
     if (rc)
         verify_add_error(ctx, verify, "journal", "what LMDB does not have yet");
+    if (ctx->stats.torn_bytes) {
+        struct text what = {0};
+        human_bytes(&what, ctx->stats.torn_bytes);
+        text_adds(&what, " at the journal's end, never known to be on the disk, do not check");
+        findings_add(&verify->findings,
+                     &(struct finding){SEVERITY_NOTE, "journal", what.data, NULL,
+                                       "the next start cuts them off and keeps them aside"});
+        text_release(&what);
+    }
 }

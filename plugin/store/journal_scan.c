@@ -56,6 +56,7 @@ static int later_image_load(struct segment_image *image, struct os_dir *dir, uin
 struct behind {
     uint64_t durable;       // the highest durable position that a record behind the end names
     uint64_t last_position; // behind the last of these records, 0: none
+    uint64_t records;       // events among them
 };
 
 static void image_search(const struct segment_image *image, uint64_t offset, struct behind *behind)
@@ -70,6 +71,8 @@ static void image_search(const struct segment_image *image, uint64_t offset, str
         }
         if (frame.durable > behind->durable)
             behind->durable = frame.durable;
+        if (!type_is_mark(frame.type))
+            behind->records++;
         offset += frame.total_bytes;
         behind->last_position = position_of(image->header.number, offset);
     }
@@ -279,17 +282,18 @@ int journal_replay(struct os_dir *dir, const uint8_t store_id[16], uint64_t from
     return 0;
 }
 
-int journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
-                  uint64_t *ret_records, uint64_t *ret_end, struct store_error *err)
+// Walks from `from` to the first place that cannot be read, whatever lies behind it.
+static int extent_walk(struct os_dir *dir, const uint8_t store_id[16],
+                       struct journal_extent *extent, struct store_error *err)
 {
-    struct journal_extent extent = {.end = from};
+    uint64_t from = extent->end;
     for (uint64_t number = position_segment(from);; number++) {
         struct segment_image image = {0};
         struct store_error reason = {0};
         int rc = segment_image_load(&image, dir, number, store_id, &reason);
         // The next one may not be there yet, or be in the making, or be gone already.
         if (rc && (rc == STORE_ENOTFOUND || number != position_segment(from)))
-            break;
+            return 0;
         if (rc) {
             if (err)
                 *err = reason;
@@ -298,14 +302,92 @@ int journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
         uint64_t start =
             number == position_segment(from) ? position_offset(from) : SEGMENT_HEADER_BYTES;
         bool goes_on =
-            number == position_segment(from) || link_check(&image, &extent) == LINK_GOES_ON;
+            number == position_segment(from) || link_check(&image, extent) == LINK_GOES_ON;
         if (goes_on && start <= image.header.bytes)
-            image_walk(&image, start, &extent);
+            image_walk(&image, start, extent);
         segment_image_release(&image);
         if (!goes_on)
-            break;
+            return 0;
     }
+}
+
+int journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
+                  uint64_t *ret_records, uint64_t *ret_end, struct store_error *err)
+{
+    struct journal_extent extent = {.end = from};
+    int rc = extent_walk(dir, store_id, &extent, err);
+    if (rc)
+        return rc;
     *ret_records = extent.records;
     *ret_end = extent.end;
     return 0;
+}
+
+// Adds what a segment that cannot be read holds: nobody knows better than the size of its file.
+static int cut_add_file(struct journal_cut *cut, struct os_dir *dir, uint64_t number,
+                        struct store_error *err)
+{
+    char name[SEGMENT_NAME_BYTES];
+    struct os_file *file = NULL;
+    uint64_t bytes = 0;
+    segment_name(number, name);
+    int rc = os_file_open(&file, dir, name, OS_READ, err);
+    if (rc == 0)
+        rc = os_file_size(file, &bytes, err);
+    os_file_close(file);
+    cut->bytes += bytes;
+    return rc;
+}
+
+static int cut_add_segment(struct journal_cut *cut, struct os_dir *dir, const uint8_t store_id[16],
+                           uint64_t number, struct store_error *err)
+{
+    struct segment_image image = {0};
+    struct store_error reason = {0};
+    struct behind behind = {0};
+    uint64_t offset = SEGMENT_HEADER_BYTES;
+    int rc = segment_image_load(&image, dir, number, store_id, &reason);
+    if (rc == STORE_EDAMAGED || rc == STORE_EFOREIGN)
+        return segment_is_blank(dir, number) ? 0 : cut_add_file(cut, dir, number, err);
+    if (rc) {
+        if (err)
+            *err = reason;
+        return rc;
+    }
+    if (number == position_segment(cut->extent.end))
+        offset = position_offset(cut->extent.end);
+    if (offset < image.header.bytes) {
+        image_search(&image, offset, &behind);
+        cut->bytes += torn_bytes_at(&image, offset, &behind);
+        cut->records += behind.records;
+    }
+    segment_image_release(&image);
+    return 0;
+}
+
+int journal_cut_find(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
+                     struct journal_cut *ret_cut, struct store_error *err)
+{
+    struct journal_cut cut = {.extent = {.end = from, .next_number = position_segment(from) + 1}};
+    struct store_error reason = {0};
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = extent_walk(dir, store_id, &cut.extent, &reason);
+    // Not even the first segment can be read: the journal ends where the tables do.
+    if (rc && rc != STORE_EDAMAGED && rc != STORE_EFOREIGN) {
+        if (err)
+            *err = reason;
+        return rc;
+    }
+    rc = segment_list(dir, &numbers, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (numbers[i] >= position_segment(cut.extent.end))
+            rc = cut_add_segment(&cut, dir, store_id, numbers[i], err);
+        if (numbers[i] >= cut.extent.next_number)
+            cut.extent.next_number = numbers[i] + 1;
+    }
+    free(numbers);
+    if (rc == 0)
+        *ret_cut = cut;
+    return rc;
 }

@@ -23,6 +23,17 @@ struct journal_extent {
 int journal_scan(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
                  struct journal_extent *ret_extent, struct store_error *err);
 
+// What goes if the journal is made to end at the first place that cannot be read.
+struct journal_cut {
+    struct journal_extent extent; // up to that place; next_number is one that no segment had
+    uint64_t bytes;               // behind it
+    uint64_t records;             // events behind it that can be read
+};
+
+// Passes no verdict and changes nothing. Codes other than damage as journal_scan.
+int journal_cut_find(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
+                     struct journal_cut *ret_cut, struct store_error *err);
+
 // Receives what journal_replay reads. Spans of an event stay valid until the next segment_done.
 struct journal_reader {
     int (*event)(void *user, const struct event *event, uint64_t position, struct store_error *err);

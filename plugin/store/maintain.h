@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
-// What is done to a whole store: backup, restore, compaction. Any thread, one call at a time.
+// What is done to a whole store: backup, restore, compaction, a cut of its journal. Any thread, one
+// call at a time.
 #ifndef STORE_MAINTAIN_H
 #define STORE_MAINTAIN_H
 
@@ -35,5 +36,24 @@ struct store_compact_report {
 // leaves either the old file or the new one. STORE_EHELD names the holder.
 int store_compact(const struct store_options *options, struct store_compact_report *ret_report,
                   struct store_error *err);
+
+// Where a journal that recovery refuses can be read up to, and what a cut there would take away.
+struct store_cut {
+    uint64_t position; // where the journal would end
+    uint64_t kept;     // events before it that the tables do not have yet
+    uint64_t bytes;    // behind it
+    uint64_t records;  // events behind it that can be read, and would be lost too
+    char damage[1024]; // the sentence of the refusal; "": there is nothing to cut
+};
+
+// Changes nothing. STORE_EHELD names the holder.
+int store_cut_look(const struct store_options *options, struct store_cut *ret_cut,
+                   struct store_error *err);
+
+// Folds in what can be read, and lets the journal end at cut->position. The segments from there on
+// are kept aside as torn-NNNNNNNNNN-OFFSET.bin. A kill at any point leaves the journal as it was,
+// or cut. STORE_EINVAL if the journal is not the one that was looked at.
+int store_cut_journal(const struct store_options *options, const struct store_cut *cut,
+                      struct store_error *err);
 
 #endif

@@ -37,6 +37,12 @@ static int replay_segment_done(void *user, uint64_t position, struct store_error
     return 0;
 }
 
+void torn_name(uint64_t number, uint64_t offset, char *dst, size_t size)
+{
+    snprintf(dst, size, "torn-%010llu-%llu.bin", (unsigned long long)number,
+             (unsigned long long)offset);
+}
+
 // A cut tail was never acknowledged as durable, but a person may want to look at it.
 static int torn_keep(struct os_dir *dir, const uint8_t store_id[16],
                      const struct journal_extent *extent, char *ret_name, size_t name_bytes,
@@ -51,8 +57,7 @@ static int torn_keep(struct os_dir *dir, const uint8_t store_id[16],
     uint64_t bytes = image.header.bytes - offset;
     if (bytes > extent->torn_bytes)
         bytes = extent->torn_bytes;
-    snprintf(ret_name, name_bytes, "torn-%010llu-%llu.bin", (unsigned long long)number,
-             (unsigned long long)offset);
+    torn_name(number, offset, ret_name, name_bytes);
     if ((rc = os_file_open(&file, dir, ret_name, OS_READ | OS_WRITE | OS_CREATE, err)) == 0 &&
         (rc = os_file_write(file, 0, image.data + offset, (size_t)bytes, err)) == 0 &&
         (rc = os_file_sync(file, err)) == 0)
@@ -62,11 +67,23 @@ static int torn_keep(struct os_dir *dir, const uint8_t store_id[16],
     return rc;
 }
 
+static int replay_apply(struct os_dir *dir, struct tables *tables, const uint8_t store_id[16],
+                        uint64_t from, uint64_t end, struct store_error *err)
+{
+    struct replay replay = {.tables = tables, .applied = from};
+    struct journal_reader reader = {
+        .event = replay_event, .segment_done = replay_segment_done, .user = &replay};
+    int rc = fold_new(&replay.fold, err);
+    if (rc == 0)
+        rc = journal_replay(dir, store_id, from, end, &reader, err);
+    fold_free(replay.fold);
+    return rc;
+}
+
 int replay_run(struct os_dir *dir, struct tables *tables, const uint8_t store_id[16], uint64_t from,
                struct replay_result *ret_result, struct store_error *err)
 {
     struct replay_result result = {0};
-    struct replay replay = {.tables = tables, .applied = from};
     int rc = journal_scan(dir, store_id, from, &result.extent, err);
     if (rc)
         return rc;
@@ -74,14 +91,22 @@ int replay_run(struct os_dir *dir, struct tables *tables, const uint8_t store_id
         rc = torn_keep(dir, store_id, &result.extent, result.torn_file, sizeof(result.torn_file),
                        err);
     if (rc == 0)
-        rc = fold_new(&replay.fold, err);
-    if (rc == 0) {
-        struct journal_reader reader = {
-            .event = replay_event, .segment_done = replay_segment_done, .user = &replay};
-        rc = journal_replay(dir, store_id, from, result.extent.end, &reader, err);
-    }
-    fold_free(replay.fold);
+        rc = replay_apply(dir, tables, store_id, from, result.extent.end, err);
     if (rc == 0)
         *ret_result = result;
+    return rc;
+}
+
+int replay_cut(struct os_dir *dir, struct tables *tables, const uint8_t store_id[16], uint64_t from,
+               uint64_t end, struct replay_result *ret_result, struct store_error *err)
+{
+    struct journal_cut cut;
+    int rc = journal_cut_find(dir, store_id, from, &cut, err);
+    if (rc == 0 && cut.extent.end != end)
+        rc = error_set(err, STORE_EINVAL, "the journal changed meanwhile; nothing was cut");
+    if (rc == 0)
+        rc = replay_apply(dir, tables, store_id, from, end, err);
+    if (rc == 0)
+        *ret_result = (struct replay_result){.extent = cut.extent};
     return rc;
 }

@@ -130,7 +130,11 @@ static int store_recover(struct store *store, struct replay_result *ret_replay,
     store->life = meta.life;
     if (store->options.access == STORE_READ_ONLY)
         return 0;
-    rc = replay_run(store->dir, store->tables, meta.store_id, meta.covered, ret_replay, err);
+    if (store->cut)
+        rc = replay_cut(store->dir, store->tables, meta.store_id, meta.covered,
+                        store->cut->position, ret_replay, err);
+    else
+        rc = replay_run(store->dir, store->tables, meta.store_id, meta.covered, ret_replay, err);
     if (rc)
         return rc;
     store->recovery.records = ret_replay->extent.records;
@@ -162,6 +166,27 @@ static int segments_remove_outside(struct store *store, uint64_t first, uint64_t
     return rc;
 }
 
+// Segments from the end of a journal that was cut get names under which nobody reads them.
+static int segments_keep_aside(struct store *store, uint64_t end, uint64_t before,
+                               struct store_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = segment_list(store->dir, &numbers, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        char name[SEGMENT_NAME_BYTES], aside[64];
+        if (numbers[i] < position_segment(end) || numbers[i] >= before ||
+            segment_is_blank(store->dir, numbers[i]))
+            continue;
+        uint64_t offset = numbers[i] == position_segment(end) ? position_offset(end) : 0;
+        segment_name(numbers[i], name);
+        torn_name(numbers[i], offset, aside, sizeof(aside));
+        rc = os_dir_rename(store->dir, name, aside, err);
+    }
+    free(numbers);
+    return rc ? rc : os_dir_sync(store->dir, err);
+}
+
 // In proportion to a small device.
 static uint64_t reserve_bytes(const struct store_options *options)
 {
@@ -186,9 +211,9 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     struct fold *nothing = NULL;
 
     // What lies before the end is in the tables; segments behind it were prepared and never used,
-    // and stand in the way of the next number.
+    // and stand in the way of the next number. Those behind a cut do not.
     uint64_t last = position_segment(replay->extent.end);
-    int rc = segments_remove_outside(store, last, last, err);
+    int rc = store->cut ? 0 : segments_remove_outside(store, last, last, err);
     if (rc == 0)
         rc = tables_begin_life(store->tables, &store->life, err);
     if (rc)
@@ -215,6 +240,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         (SEEDED(REMOVED_BEFORE_APPLIED) &&
          (rc = segments_remove_outside(store, number, UINT64_MAX, err))) ||
         (rc = tables_apply(store->tables, nothing, first_position, false, err)) ||
+        (store->cut && (rc = segments_keep_aside(store, replay->extent.end, number, err))) ||
         (rc = segments_remove_outside(store, number, UINT64_MAX, err)))
         goto done;
 
@@ -277,14 +303,15 @@ static int store_recover_and_begin(struct store *store, struct store_error *err)
     }
 }
 
-int store_open(struct store **ret_store, const struct store_options *options,
-               struct store_error *err)
+int store_open_cut(struct store **ret_store, const struct store_options *options,
+                   const struct store_cut *cut, struct store_error *err)
 {
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
         return error_set(err, STORE_ENOMEM, "out of memory");
     pthread_mutex_init(&store->notice_lock, NULL);
     store->options = *options;
+    store->cut = cut;
     int rc = options_complete(&store->options, err);
     if (rc)
         goto done;
@@ -322,6 +349,12 @@ done:
     }
     *ret_store = store;
     return 0;
+}
+
+int store_open(struct store **ret_store, const struct store_options *options,
+               struct store_error *err)
+{
+    return store_open_cut(ret_store, options, NULL, err);
 }
 
 // The stop mark, and everything before it, goes into the tables.

@@ -7,6 +7,7 @@
 #include "committer.h"
 #include "journal.h"
 #include "lock.h"
+#include "maintain.h"
 #include "store.h"
 #include "tables.h"
 
@@ -24,7 +25,13 @@ struct store {
     uint8_t store_id[16];
     uint64_t life;
     struct store_recovery recovery;
+    const struct store_cut *cut; // where the journal is to end, NULL: recovery judges it
     pthread_mutex_t notice_lock;
 };
+
+// As store_open, for writing; with `cut` the journal ends there, and what lies behind is kept
+// aside.
+int store_open_cut(struct store **ret_store, const struct store_options *options,
+                   const struct store_cut *cut, struct store_error *err);
 
 #endif

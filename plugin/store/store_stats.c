@@ -58,12 +58,36 @@ static int files_stats(struct store *store, struct store_stats *stats, struct st
     return rc;
 }
 
+// A journal that nobody writes is judged as the next start will judge it. Damage is for those to
+// say who read it.
+static int journal_judge(struct store *store, struct store_stats *stats, struct store_error *err)
+{
+    struct journal_extent extent = {0};
+    struct store_error reason = {0};
+    int rc = journal_scan(store->dir, store->store_id, stats->journal_covered, &extent, &reason);
+    if (rc == STORE_EDAMAGED || rc == STORE_EFOREIGN) {
+        memcpy(stats->journal_damage, reason.sentence, sizeof(stats->journal_damage));
+        stats->journal_end = stats->journal_covered;
+        journal_count(store->dir, store->store_id, stats->journal_covered, &stats->behind_records,
+                      &stats->journal_end, NULL);
+        return 0;
+    }
+    if (rc && err)
+        *err = reason;
+    stats->behind_records = extent.records;
+    stats->journal_end = extent.end;
+    stats->torn_bytes = extent.torn_bytes;
+    return rc;
+}
+
 static int behind_stats(struct store *store, struct store_stats *stats, struct store_error *err)
 {
     struct os_file *tables = NULL;
     int64_t changed_ms = 0;
-    int rc = journal_count(store->dir, store->store_id, stats->journal_covered,
-                           &stats->behind_records, &stats->journal_end, err);
+    int rc = stats->lock_holder[0] || store->lock
+                 ? journal_count(store->dir, store->store_id, stats->journal_covered,
+                                 &stats->behind_records, &stats->journal_end, err)
+                 : journal_judge(store, stats, err);
     if (rc || stats->behind_records == 0)
         return rc;
     // Whatever is missing came after the tables last changed.

@@ -8,30 +8,11 @@ import time
 import pytest
 
 import cli
+from holder import Holder
 
 WRITERS = [["session", "rm", "beta", "-y"], ["queue", "purge", "beta", "-y"],
            ["retained", "rm", "#", "-y"], ["compact"],
            ["repair", "--output", "/nonexistent/new"]]  # fmt: skip
-
-
-class Holder:
-    """make_store hold: takes the store, appends what it is told, keeps it until it is closed."""
-
-    def __init__(self, store):
-        self.store = store
-        self.process = subprocess.Popen([cli.MAKE_STORE, "hold", store], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)  # fmt: skip
-        assert self.process.stdout.readline() == "held\n"
-
-    def tell(self, word):
-        """`add`: appends an event that the tables do not get yet; `flush`: now they do."""
-        self.process.stdin.write(word + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == word + "\n"
-
-    def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(cli.TIMEOUT_S) == 0
 
 
 @pytest.fixture
@@ -39,8 +20,7 @@ def holder(store):
     holder = Holder(store("busy"))
     yield holder
     if holder.process.poll() is None:
-        holder.process.kill()
-        holder.process.wait()
+        holder.kill()
 
 
 @pytest.mark.parametrize("command", WRITERS, ids=" ".join)

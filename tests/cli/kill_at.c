@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Preloaded into a program: KILL_AT=n kills it with SIGKILL instead of its n-th call that changes a
+// file, a name or a folder, or makes one durable. So a test can try every point there is.
+// Both kinds of each call are wrapped, so neither may stand for the other.
+#undef _FILE_OFFSET_BITS
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static atomic_long calls;
+
+static void count_call(void)
+{
+    const char *at = getenv("KILL_AT");
+    if (at && atomic_fetch_add(&calls, 1) + 1 == strtol(at, NULL, 10))
+        kill(getpid(), SIGKILL);
+}
+
+// The header's declarations may have attributes that these definitions need not repeat.
+#define WRAP(type, name, parameters, ...)                       \
+    type name parameters;                                       \
+    __attribute__((visibility("default"))) type name parameters \
+    {                                                           \
+        union {                                                 \
+            void *object;                                       \
+            type(*function) parameters;                         \
+        } real = {dlsym(RTLD_NEXT, #name)};                     \
+        count_call();                                           \
+        return real.function(__VA_ARGS__);                      \
+    }
+
+WRAP(ssize_t, write, (int fd, const void *data, size_t len), fd, data, len)
+WRAP(ssize_t, writev, (int fd, const struct iovec *parts, int count), fd, parts, count)
+WRAP(ssize_t, pwrite, (int fd, const void *data, size_t len, off_t at), fd, data, len, at)
+WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t len, off_t at), fd, data, len, at)
+WRAP(ssize_t, pwritev, (int fd, const struct iovec *parts, int count, off64_t at), fd, parts, count,
+     at)
+WRAP(int, ftruncate, (int fd, off_t bytes), fd, bytes)
+WRAP(int, ftruncate64, (int fd, off64_t bytes), fd, bytes)
+WRAP(int, posix_fallocate, (int fd, off_t at, off_t bytes), fd, at, bytes)
+WRAP(int, posix_fallocate64, (int fd, off64_t at, off64_t bytes), fd, at, bytes)
+WRAP(int, fsync, (int fd), fd)
+WRAP(int, fdatasync, (int fd), fd)
+WRAP(int, rename, (const char *from, const char *to), from, to)
+WRAP(int, renameat, (int from_dir, const char *from, int to_dir, const char *to), from_dir, from,
+     to_dir, to)
+WRAP(int, unlink, (const char *name), name)
+WRAP(int, unlinkat, (int dir, const char *name, int flags), dir, name, flags)
+WRAP(int, mkdir, (const char *name, mode_t mode), name, mode)
