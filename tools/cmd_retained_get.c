@@ -3,16 +3,27 @@
 // retained get: one retained message, with properties and payload.
 #include "commands.h"
 #include "entries.h"
+#include "escape.h"
 #include "message_show.h"
+
+static int refuse_unknown(struct span topic)
+{
+    struct text name = {0};
+    escape_add_quoted(&name, topic);
+    int status = context_refuse(STATUS_ERROR,
+                                "no message is retained for %s; retained ls lists them", name.data);
+    text_release(&name);
+    return status;
+}
 
 int cmd_retained_get(struct context *ctx)
 {
+    struct span topic = context_positional(ctx, 0);
     struct retained retained;
     struct message message;
-    int rc = store_get_retained(ctx->view, context_positional(ctx, 0), &retained, &ctx->err);
+    int rc = store_get_retained(ctx->view, topic, &retained, &ctx->err);
     if (rc == STORE_ENOTFOUND)
-        return context_refuse(STATUS_ERROR, "no message is retained for this topic; retained ls "
-                                            "lists them");
+        return refuse_unknown(topic);
     if (rc == 0)
         rc = store_get_message(ctx->view, retained.store_id, &message, &ctx->err);
     if (rc)

@@ -151,7 +151,7 @@ static int on_queued(void *user, const struct queued *queued)
     if (queued->state < STATES)
         show->states[queued->direction == QUEUE_OUT][queued->state]++;
     struct queued entry = *queued;
-    int rc = store_get_message(ctx->view, store_id, &message, &ctx->err);
+    int rc = store_get_message_head(ctx->view, store_id, &message, &ctx->err);
     if (rc && rc != STORE_ENOTFOUND)
         return rc;
     queue_totals_add(&show->totals, &entry, rc ? 0 : message.payload.len);
@@ -272,8 +272,7 @@ int cmd_session_show(struct context *ctx)
     struct show show = {.ctx = ctx, .client_id = context_positional(ctx, 0)};
     int rc = store_get_session(ctx->view, show.client_id, &session, &ctx->err);
     if (rc == STORE_ENOTFOUND)
-        return context_refuse(STATUS_ERROR, "there is no session of this client id; session ls "
-                                            "lists them");
+        return session_refuse_unknown(show.client_id);
     if (rc)
         return context_fail(ctx);
 

@@ -3,6 +3,7 @@
 // will ls: what is published for clients that do not come back.
 #include "commands.h"
 #include "list.h"
+#include "message_filter.h"
 
 static const struct column columns[] = {
     {"client_id", "CLIENT ID", COLUMN_TEXT},
@@ -18,6 +19,7 @@ static const struct column columns[] = {
 struct listing {
     struct context *ctx;
     struct list list;
+    struct message_filter filter;
 };
 
 static int on_will(void *user, const struct will *will)
@@ -25,7 +27,7 @@ static int on_will(void *user, const struct will *will)
     struct listing *listing = user;
     struct list *list = &listing->list;
     struct session session = {0};
-    if (!list_row(list))
+    if (!message_filter_passes(&listing->filter, will->topic, 0) || !list_row(list))
         return 0;
     list_text(list, will->client_id);
     list_text(list, will->topic);
@@ -47,8 +49,11 @@ static int on_will(void *user, const struct will *will)
 int cmd_will_ls(struct context *ctx)
 {
     struct listing listing = {.ctx = ctx};
+    int rc = message_filter_init(&listing.filter, ctx, (struct span){NULL, 0});
+    if (rc)
+        return rc;
     list_begin(&listing.list, ctx, "wills", columns, sizeof(columns) / sizeof(columns[0]));
-    int rc = store_each_will(ctx->view, on_will, &listing, &ctx->err);
+    rc = store_each_will(ctx->view, on_will, &listing, &ctx->err);
     list_end(&listing.list, "no will");
     return rc ? context_fail(ctx) : STATUS_DONE;
 }

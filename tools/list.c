@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "list.h"
 
+#include "display_width.h"
 #include "escape.h"
 #include "human.h"
 #include "json.h"
@@ -9,6 +10,7 @@
 #include <libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // Rows whose widths are known before the first of them is printed. More would be memory.
 #define BATCH_ROWS 1000u
@@ -84,10 +86,40 @@ void list_begin_part(struct list *list, const struct context *ctx, void *documen
         list->array = cJSON_AddArrayToObject(document, name);
 }
 
+// The table cuts what does not fit a terminal and does not show that it did.
+static void batch_mark_cuts(struct list *list)
+{
+    struct libscols_table *table = list->table;
+    struct libscols_iter *lines = scols_new_iter(SCOLS_ITER_FORWARD);
+    struct libscols_line *line;
+    char *printed = NULL;
+    // Widths are known once it was printed.
+    if (!lines || scols_print_table_to_string(table, &printed) != 0)
+        out_of_memory();
+    free(printed);
+    while (scols_table_next_line(table, lines, &line) == 0) {
+        for (size_t i = 0; i < scols_table_get_ncols(table); i++) {
+            struct libscols_column *column = scols_table_get_column(table, i);
+            struct libscols_cell *cell = scols_line_get_cell(line, i);
+            size_t width = scols_column_get_width(column);
+            const char *data = scols_cell_get_data(cell);
+            if (!scols_column_is_trunc(column) || !data || display_width(data) <= width)
+                continue;
+            struct text text = {0};
+            display_add_cut(&text, data, width);
+            scols_cell_set_data(cell, text.data);
+            text_release(&text);
+        }
+    }
+    scols_free_iter(lines);
+}
+
 // Later batches have no titles and are at least as wide as what was printed before.
 static void batch_print(struct list *list)
 {
     struct libscols_table *table = list->table;
+    if (isatty(STDOUT_FILENO))
+        batch_mark_cuts(list);
     scols_print_table(table);
     size_t count = scols_table_get_ncols(table);
     for (size_t i = 0; i < count; i++) {
@@ -169,6 +201,13 @@ void list_text(struct list *list, struct span span)
     }
 }
 
+void list_base64(struct list *list, struct span span)
+{
+    const struct column *column = column_take(list);
+    if (list->row)
+        json_add_base64(list->row, column->key, span);
+}
+
 void list_word(struct list *list, const char *word)
 {
     const struct column *column = column_take(list);
@@ -238,6 +277,16 @@ void list_paint(struct list *list, const char *color)
         scols_cell_set_color(scols_line_get_cell(list->line, list->title_next - 1), color);
 }
 
+void list_print_more(uint64_t hidden)
+{
+    struct text more = {0};
+    if (hidden == 0)
+        return;
+    human_count(&more, hidden);
+    printf("\u2026 and %s more\n", more.data);
+    text_release(&more);
+}
+
 void list_end(struct list *list, const char *empty)
 {
     row_finish(list);
@@ -256,12 +305,8 @@ void list_end(struct list *list, const char *empty)
         batch_print(list);
     scols_unref_table(list->table);
     list->table = NULL;
-    if (list->hidden) {
-        struct text more = {0};
-        human_count(&more, list->hidden);
-        printf("\u2026 and %s more\n", more.data);
-        text_release(&more);
-    } else if (!list->printed && list->rows == 0 && empty[0]) {
+    list_print_more(list->hidden);
+    if (list->hidden == 0 && !list->printed && list->rows == 0 && empty[0]) {
         printf("%s\n", empty);
     }
 }

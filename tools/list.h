@@ -59,9 +59,10 @@ bool list_row(struct list *list);
 
 // The cells of a row, in the order of the columns.
 void list_text(struct list *list, struct span span);
-void list_word(struct list *list, const char *word);  // NULL: none
-void list_number(struct list *list, uint64_t number); // count, bytes, duration, number, id, bool
-void list_nothing(struct list *list);                 // null, "-"
+void list_word(struct list *list, const char *word);   // NULL: none
+void list_number(struct list *list, uint64_t number);  // count, bytes, duration, number, id, bool
+void list_nothing(struct list *list);                  // null, "-"
+void list_base64(struct list *list, struct span span); // only in JSON
 
 // Two cells: a time in seconds since the epoch for JSON, and how long ago that was for the table;
 // 0 is unknown.
@@ -69,6 +70,9 @@ void list_age(struct list *list, int64_t time_s);
 
 // Colours the cell added last, e.g. "red". Nothing happens without colours.
 void list_paint(struct list *list, const char *color);
+
+// "... and N more", if N is not 0.
+void list_print_more(uint64_t hidden);
 
 // Prints what is left, says how many rows were hidden, and, in a table without rows, `empty`.
 void list_end(struct list *list, const char *empty);

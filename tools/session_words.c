@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "session_words.h"
 
+#include "escape.h"
 #include "human.h"
 
 #include <fnmatch.h>
@@ -37,13 +38,22 @@ void session_add_expiry(struct text *text, const struct session *session)
     }
 }
 
+int session_refuse_unknown(struct span client_id)
+{
+    struct text name = {0};
+    escape_add_quoted(&name, client_id);
+    int status =
+        context_refuse(STATUS_ERROR, "there is no session %s; session ls lists them", name.data);
+    text_release(&name);
+    return status;
+}
+
 int session_require(struct context *ctx, struct span client_id)
 {
     struct session session;
     int rc = store_get_session(ctx->view, client_id, &session, &ctx->err);
     if (rc == STORE_ENOTFOUND)
-        return context_refuse(STATUS_ERROR,
-                              "there is no session of this client id; session ls lists them");
+        return session_refuse_unknown(client_id);
     return rc ? context_fail(ctx) : STATUS_DONE;
 }
 

@@ -15,6 +15,9 @@ uint64_t session_state_ms(const struct session *session);
 // Appends when the session ends: "never", "in 3 d", "2 h ago", "1 h after it leaves".
 void session_add_expiry(struct text *text, const struct session *session);
 
+// Says that there is no session of this client id.
+int session_refuse_unknown(struct span client_id);
+
 // STATUS_DONE if there is a session of this client id; else says that there is none.
 int session_require(struct context *ctx, struct span client_id);
 

@@ -12,8 +12,8 @@
 static const struct column columns[] = {
     {"client_id", "CLIENT ID", COLUMN_TEXT}, {"topic_filter", "FILTER", COLUMN_TEXT},
     {"qos", "QOS", COLUMN_NUMBER},           {"options", NULL, COLUMN_NUMBER},
-    {NULL, "OPTIONS", COLUMN_WORD},          {"identifier", "IDENTIFIER", COLUMN_NUMBER},
-    {"share_group", "GROUP", COLUMN_TEXT},
+    {NULL, "OPTIONS", COLUMN_WORD},          {"identifier", "ID", COLUMN_NUMBER},
+    {"share_group", NULL, COLUMN_TEXT},
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 

@@ -102,9 +102,11 @@ const struct verb verbs[] = {
      "mosquitto_lmdb queue purge sensor-17 --older-than 30d\t\n"
      "mosquitto_lmdb queue purge sensor-17 --keep 100 --yes\tfrom a script"},
     {"retained", "ls", "[FILTER]", 0, 1, VERB_READS | VERB_STREAMS,
-     OPTIONS(OPT_OLDER_THAN, OPT_LIMIT), cmd_retained_ls, "list retained messages",
-     "Lists the retained messages, all or those whose topics match the MQTT topic filter FILTER.",
-     "mosquitto_lmdb retained ls 'home/+/temperature'\t"},
+     OPTIONS(OPT_OLDER_THAN, OPT_PAYLOAD, OPT_LIMIT), cmd_retained_ls, "list retained messages",
+     "Lists the retained messages, all or those whose topics match the MQTT topic filter FILTER. "
+     "With --payload each is shown as retained get shows it; with --json too, payloads are in the "
+     "rows as base64.",
+     "mosquitto_lmdb retained ls 'home/+/temperature' --payload auto\twhat is it everywhere?"},
     {"retained", "get", "TOPIC", 1, 1, VERB_READS, OPTIONS(OPT_PAYLOAD), cmd_retained_get,
      "show one retained message",
      "Shows the retained message of a topic with its properties and its payload.",
@@ -120,10 +122,11 @@ const struct verb verbs[] = {
      "Lists the subscriptions, all or those of one client. With --topic TOPIC only those that "
      "would get what is published to it, shared subscriptions included.",
      "mosquitto_lmdb sub ls --topic home/door\twho gets this?"},
-    {"will", "ls", "", 0, 0, VERB_READS | VERB_STREAMS, OPTIONS(OPT_LIMIT), cmd_will_ls,
+    {"will", "ls", "", 0, 0, VERB_READS | VERB_STREAMS, OPTIONS(OPT_TOPIC, OPT_LIMIT), cmd_will_ls,
      "list wills",
      "Lists the wills that the broker publishes for clients that do not come back. A client "
-     "without a stored session may have one too.",
+     "without a stored session may have one too.\n\n"
+     "--topic FILTER is an MQTT topic filter.",
      ""},
     {"repair", NULL, "--output DIR", 0, 0, VERB_PROBES | VERB_ALONE,
      OPTIONS(OPT_OUTPUT, OPT_TRUNCATE, OPT_YES, OPT_DRY_RUN, OPT_LIMIT), cmd_repair,

@@ -155,6 +155,9 @@ int store_get_session(struct store_view *view, struct span client_id, struct ses
                       struct store_error *err);
 int store_get_message(struct store_view *view, uint64_t store_id, struct message *ret_message,
                       struct store_error *err);
+// As store_get_message, but the payload stays packed: only its length means something.
+int store_get_message_head(struct store_view *view, uint64_t store_id, struct message *ret_message,
+                           struct store_error *err);
 int store_get_retained(struct store_view *view, struct span topic, struct retained *ret_retained,
                        struct store_error *err);
 int store_get_will(struct store_view *view, struct span client_id, struct will *ret_will,

@@ -353,15 +353,44 @@ int store_each_message(struct store_view *view, store_message_fn *fn, void *user
     return table_walk_all(view, TABLE_MESSAGES, message_entry, &walk, err);
 }
 
+// Its payload is as it is stored.
+static int stored_get(struct store_view *view, uint64_t store_id, struct span *ret_key,
+                      struct stored_message *ret_stored, struct store_error *err)
+{
+    struct key wanted;
+    struct span value;
+    key_of_message(&wanted, store_id);
+    int rc = table_get(view, TABLE_MESSAGES, &wanted, ret_key, &value, err);
+    if (rc)
+        return rc;
+    const char *why = value_message_decode(*ret_key, value, ret_stored);
+    return why ? tables_damaged(err, TABLE_MESSAGES, *ret_key, why) : 0;
+}
+
 int store_get_message(struct store_view *view, uint64_t store_id, struct message *ret_message,
                       struct store_error *err)
 {
-    struct key wanted;
+    struct stored_message stored;
     struct span key;
-    struct span value;
-    key_of_message(&wanted, store_id);
-    int rc = table_get(view, TABLE_MESSAGES, &wanted, &key, &value, err);
-    return rc ? rc : message_read(view, key, value, ret_message, err);
+    int rc = stored_get(view, store_id, &key, &stored, err);
+    if (rc == 0)
+        rc = message_unpack(view, key, &stored, err);
+    if (rc == 0)
+        *ret_message = stored.message;
+    return rc;
+}
+
+int store_get_message_head(struct store_view *view, uint64_t store_id, struct message *ret_message,
+                           struct store_error *err)
+{
+    struct stored_message stored;
+    struct span key;
+    int rc = stored_get(view, store_id, &key, &stored, err);
+    if (rc)
+        return rc;
+    stored.message.payload = (struct span){NULL, stored.payload_len};
+    *ret_message = stored.message;
+    return 0;
 }
 
 // ---- retained messages and wills -----------------------------------------------------------
