@@ -34,7 +34,7 @@ static int skip_to_end(struct context *ctx, struct store_cursor *cursor)
 
 static int dump(struct context *ctx, struct store_cursor **cursor)
 {
-    uint64_t left = context_number(ctx, OPT_LIMIT, UINT64_MAX);
+    uint64_t limit = context_number(ctx, OPT_LIMIT, UINT64_MAX), left = limit;
     bool follow = context_given(ctx, OPT_FOLLOW);
     bool all = context_given(ctx, OPT_MARKS);
     struct event event;
@@ -58,6 +58,8 @@ static int dump(struct context *ctx, struct store_cursor **cursor)
             left--;
         }
     }
+    if (left == limit && limit > 0 && !ctx->json)
+        context_note("the journal holds no event any more; --follow shows those that come");
     return 0;
 }
 

@@ -114,10 +114,11 @@ def make_store(kind, path, *more):
     return path
 
 
-def normal(text, store=None):
+def normal(text, store=None, folder=None):
     """What differs from run to run, made equal: ages, ids, times, sizes of files, free space."""
-    if store:
-        text = text.replace(str(store), "STORE")
+    for path, name in ((store, "STORE"), (folder, "TMP")):
+        if path:
+            text = text.replace(str(path), name)
     for pattern, replacement in (
         (r"\b[0-9a-f]{32}\b", "ID"),
         (r"\b\d+ (?:d|h|min|s|ms)\b(?: \d+ (?:h|min)\b)?", "AGE"),
@@ -126,6 +127,15 @@ def normal(text, store=None):
         (r'("journal_(?:bytes|segments)":)\d+', r"\1N"),
         (r"(?m)^((?:LMDB|journal) +).*", r"\1SIZES"),
         (r"zstd [\d.]+|lmdb [\d.]+", "VERSION"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "TIME"),
+        (r'("(?:taken_ms|before_bytes|after_bytes|created_ms)":)\d+', r"\1N"),
+        (r"[\d.]+ [KM]iB( of tables| →)", r"SIZE\1"),
+        (r"→ [\d.]+ [KM]iB", "→ SIZE"),
+        (r"process \d+ on \S+, since [\dTZ:-]+", "process PID"),
+        (r"(?m)^! note: \S+ belongs to root; .*\n", ""),
+        # A segment is prepared, or not yet.
+        (r"(?m)^ *\d+ ready .*\n|^.*\"state\":\"ready\".*\n", ""),
+        (r"},\n", "}\n"),
         (r" +", " "),
         (r"(?m) $", ""),
     ):
@@ -133,13 +143,14 @@ def normal(text, store=None):
     return text
 
 
-def shown(command, result, store=None):
+def shown(command, result, store=None, folder=None):
     """A run as it stands in a golden file."""
     return normal(
         f"$ mosquitto_lmdb {' '.join(command)}\n{result.out}"
         + "".join(f"! {line}\n" for line in result.err.splitlines())
         + f"exit {result.status}\n\n",
         store,
+        folder,
     )
 
 
