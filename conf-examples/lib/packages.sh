@@ -32,6 +32,7 @@ check           module check
 clang           command clang
 dpkg-dev        command dpkg-shlibdeps
 file            command file
+jq              command jq
 man-db          command man
 mount           command mount
 musl-tools      command musl-gcc
