@@ -50,14 +50,20 @@ void json_add_id(cJSON *object, const char *key, uint64_t id)
     cJSON_AddStringToObject(object, key, digits);
 }
 
+// The library prints a number, reads it again and prints it longer if it differs: most of the time
+// of an export. Ours are whole.
 void json_add_number(cJSON *object, const char *key, uint64_t number)
 {
-    cJSON_AddNumberToObject(object, key, (double)number);
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%" PRIu64, number);
+    cJSON_AddRawToObject(object, key, digits);
 }
 
 void json_add_signed(cJSON *object, const char *key, int64_t number)
 {
-    cJSON_AddNumberToObject(object, key, (double)number);
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%" PRId64, number);
+    cJSON_AddRawToObject(object, key, digits);
 }
 
 void json_add_bool(cJSON *object, const char *key, bool value)
