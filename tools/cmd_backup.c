@@ -70,7 +70,9 @@ static int work(struct context *ctx)
         status = context_fail(ctx);
     }
     open_close(ctx);
-    interrupt_die();
+    // Once all of it is written it is too late to stop.
+    if (rc)
+        interrupt_die();
     return status;
 }
 
@@ -125,12 +127,14 @@ static int output_close(int status)
     if (!backup.part.data)
         return status;
     close(backup.fd);
-    if (status == STATUS_DONE && (rename(backup.part.data, backup.path) != 0 ||
-                                  folder_above_sync(backup.path) != 0))
+    if (status == STATUS_DONE && rename(backup.part.data, backup.path) != 0)
         status =
             context_refuse(STATUS_ERROR, "cannot rename %s: %s", backup.part.data, strerror(errno));
     if (status)
         (void)unlink(backup.part.data);
+    else if (folder_above_sync(backup.path) != 0)
+        status = context_refuse(STATUS_ERROR, "cannot sync the folder of %s: %s", backup.path,
+                                strerror(errno));
     return status;
 }
 
@@ -141,6 +145,7 @@ int cmd_backup(struct context *ctx)
     int signal_number = 0;
     if (status == STATUS_DONE) {
         status = child_probe_all(ctx, work, &signal_number);
+        interrupt_shut();
         status = output_close(status);
         status = child_conclude(ctx, status, signal_number);
     }

@@ -46,6 +46,7 @@ static int work(struct context *ctx)
 {
     struct store_backup_report report = {0};
     bool dry_run = context_given(ctx, OPT_DRY_RUN);
+    bool existed = access(ctx->path, F_OK) == 0;
     interrupt_catch();
     progress_begin(&restore.progress, ctx, "blocks read", 0);
     int rc = store_restore(ctx->path, dry_run, read_all, NULL, &report, &ctx->err);
@@ -55,9 +56,13 @@ static int work(struct context *ctx)
         archive_report_print(ctx, &report, dry_run ? "sound" : "restored", restore.file, false);
     if (rc == 0 && !dry_run)
         new_store_note_owner(ctx->path);
+    if (rc && !existed)
+        (void)rmdir(ctx->path);
     if (rc && !interrupt_pending())
         status = context_fail(ctx);
-    interrupt_die();
+    // What is restored is there: it is too late to stop.
+    if (rc)
+        interrupt_die();
     return status;
 }
 

@@ -2,11 +2,11 @@
 #include "destroy.h"
 
 #include "human.h"
+#include "interrupt.h"
 #include "json.h"
 #include "open.h"
 #include "prompt.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 static void add_part(struct text *text, uint64_t count, const char *noun, uint64_t bytes)
@@ -62,8 +62,7 @@ static void print_result(const struct context *ctx, const struct removal_counts 
 static int apply(struct context *ctx, struct removal *removal)
 {
     // From here on it is done to the end: half of it would be nothing that anybody asked for.
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
+    interrupt_shut();
     store_view_close(ctx->view);
     ctx->view = NULL;
     if (removal_apply(removal, ctx->store, &ctx->err))

@@ -23,6 +23,13 @@ bool interrupt_pending(void)
     return pending != 0;
 }
 
+bool interrupt_shut(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    return pending == 0;
+}
+
 void interrupt_die(void)
 {
     if (!pending)

@@ -13,4 +13,7 @@ bool interrupt_pending(void);
 // Ends the process by the signal that came, if one did: after tidying up.
 void interrupt_die(void);
 
+// The point of no return: true if nobody has asked to stop, and from here on nobody is heard.
+bool interrupt_shut(void);
+
 #endif

@@ -2,6 +2,7 @@
 #include "new_store.h"
 
 #include "help.h"
+#include "interrupt.h"
 #include "open.h"
 
 #include <dirent.h>
@@ -91,6 +92,8 @@ int new_store_finish(struct new_store *new_store, struct context *ctx, const cha
     int status = open_finish(ctx);
     if (status)
         return status;
+    if (!interrupt_shut())
+        return STATUS_ERROR;
     if (rename(new_store->path, target) != 0 || folder_above_sync(target) != 0)
         return context_refuse(STATUS_ERROR, "cannot rename %s to %s: %s", new_store->path, target,
                               strerror(errno));

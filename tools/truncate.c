@@ -3,12 +3,12 @@
 
 #include "help.h"
 #include "human.h"
+#include "interrupt.h"
 #include "json.h"
 #include "prompt.h"
 #include "store/maintain.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 
 // Positions are those of FORMAT.md: the number of a segment, and an offset in it.
@@ -54,8 +54,7 @@ static int cut_away(struct context *ctx, const struct store_options *options,
                     const struct store_cut *cut)
 {
     // From here on it is done to the end.
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
+    interrupt_shut();
     return store_cut_journal(options, cut, &ctx->err) ? context_fail(ctx) : STATUS_DONE;
 }
 

@@ -46,12 +46,13 @@ def environment(**more):
     return {**clean, "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "80", **more}
 
 
-def run(*args, stdin="", env=None, raw=False):
-    """Runs the command line without a terminal. `stdin` is text or bytes."""
+def run(*args, stdin="", env=None, raw=False, alone=False):
+    """Runs the command line without a terminal. `stdin` is text or bytes. `alone` gives it a process
+    group of its own."""
     data = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(
         [PROGRAM, *map(str, args)], input=data, capture_output=True, timeout=TIMEOUT_S,
-        env=env or environment(),
+        env=env or environment(), start_new_session=alone,
     )  # fmt: skip
     out = done.stdout if raw else done.stdout.decode()
     return Result(done.returncode, out, done.stderr.decode())

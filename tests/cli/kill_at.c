@@ -1,25 +1,59 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // Preloaded into a program: KILL_AT=n kills it with SIGKILL instead of its n-th call that changes a
-// file, a name or a folder, or makes one durable. So a test can try every point there is.
+// file, a name or a folder, or makes one durable. So a test can try every point there is. With
+// INTERRUPT_AT=n its process group gets SIGINT then, as from a terminal. Calls of its children
+// count; CALLS_TO names a file for their number in all.
 // Both kinds of each call are wrapped, so neither may stand for the other.
 #undef _FILE_OFFSET_BITS
 
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-static atomic_long calls;
+static atomic_long *calls; // shared with children
+static pid_t parent;
+
+__attribute__((constructor)) static void begin(void)
+{
+    void *shared =
+        mmap(NULL, sizeof(*calls), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        abort();
+    calls = shared;
+    parent = getpid();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    const char *path = getenv("CALLS_TO");
+    if (path && getpid() == parent) {
+        FILE *file = fopen(path, "w");
+        if (!file || fprintf(file, "%ld\n", *calls) < 0 || fclose(file) != 0)
+            abort();
+    }
+}
+
+static bool is_now(const char *variable, long call)
+{
+    const char *at = getenv(variable);
+    return at && strtol(at, NULL, 10) == call;
+}
 
 static void count_call(void)
 {
-    const char *at = getenv("KILL_AT");
-    if (at && atomic_fetch_add(&calls, 1) + 1 == strtol(at, NULL, 10))
+    long call = atomic_fetch_add(calls, 1) + 1;
+    if (is_now("KILL_AT", call))
         kill(getpid(), SIGKILL);
+    if (is_now("INTERRUPT_AT", call))
+        kill(0, SIGINT);
 }
 
 // The header's declarations may have attributes that these definitions need not repeat.

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Commands that change a store, killed before each of their calls that changes a file: what is left
-is the store as it was, or as it was to be, and the command can be given again."""
+is the store as it was, or as it was to be, and the command can be given again. And those that make
+something, stopped by Ctrl-C there: nothing is left."""
 
 import shutil
+import signal
 
 import pytest
 
@@ -10,6 +12,7 @@ import cli
 from journal_damage import damaged_journal
 
 AGAIN_LIMIT = 2000
+POINTS = 40  # of those at which Ctrl-C comes
 
 
 def contents(store):
@@ -108,3 +111,47 @@ def test_restore(made, tmp_path):
         assert result.status in (0, 1, 3), (number, result)
         assert result.out == "" or result.out.splitlines()[1:] == before, (number, result)
     assert {(True, False), (False, True)} <= seen
+
+
+# What each makes in TMP.
+MAKERS = [
+    (["backup", "TMP/made"], "made"),
+    (["restore", "TMP/backup", "TMP/made"], "made"),
+    (["--store", "TMP/made", "import", "TMP/export.jsonl"], "made"),
+    (["repair", "--output", "TMP/made"], "made"),
+    (["session", "rm", "beta", "--yes"], None),
+    (["compact"], None),
+]
+
+
+@pytest.mark.parametrize("command, name", MAKERS, ids=[" ".join(words) for words, _ in MAKERS])
+def test_ctrl_c(made, fresh, tmp_path, command, name):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "export.jsonl").write_text(cli.run("--store", made["busy"], "export").out)
+    assert cli.run("--store", made["busy"], "backup", work / "backup").status == 0
+    given = {"export.jsonl", "backup"}
+    before, make = contents(made["busy"]), fresh(made["busy"])
+    words, stops = [word.replace("TMP", str(work)) for word in command], set()
+
+    def run(at):
+        return cli.run("--store", make(), *words, alone=True, env=cli.environment(
+            INTERRUPT_AT=str(at), CALLS_TO=str(tmp_path / "calls"), LD_PRELOAD=str(cli.KILL_AT),
+        ))  # fmt: skip
+
+    assert run(0).status == 0
+    calls = int((tmp_path / "calls").read_text())
+    for at in range(1, calls + 1, 1 + calls // POINTS):
+        if name:
+            shutil.rmtree(work / name, ignore_errors=True)
+            (work / name).unlink(missing_ok=True)
+        result = run(at)
+        stopped = result.status == -signal.SIGINT
+        assert stopped or result.status == 0, (at, calls, result)
+        assert {path.name for path in work.iterdir()} == (
+            given | {name} if name and not stopped else given
+        ), (at, calls, result)
+        if stopped:
+            assert contents(tmp_path / "copy") == before, (at, calls)
+        stops.add(stopped)
+    assert True in stops
