@@ -67,6 +67,8 @@ enum option_kind {
     X(OPT_MARKS, "marks", 0, OPTION_FLAG, NULL, NULL, "show the journal's own marks too")          \
     X(OPT_FORMAT, "format", 'f', OPTION_CHOICE, "FORMAT", "nagios prometheus",                     \
       "form of the answer: nagios (default) or prometheus")                                        \
+    X(OPT_DEEP, "deep", 0, OPTION_FLAG, NULL, NULL,                                                \
+      "hold every value against its checksum too: a second for a million messages")                \
     X(OPT_MAX_QUEUE, "max-queue", 0, OPTION_LIMITS, "WARN[:CRIT]", "count",                        \
       "limits of the messages in the longest queue")                                               \
     X(OPT_MAX_AGE, "max-age", 0, OPTION_LIMITS, "WARN[:CRIT]", "duration",                         \

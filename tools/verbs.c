@@ -184,10 +184,11 @@ const struct verb verbs[] = {
      "Ends with 3 if anything but a note was found.",
      "mosquitto_lmdb verify --json | jq .findings\t"},
     {"check", NULL, "", 0, 0, VERB_PROBES,
-     OPTIONS(OPT_FORMAT, OPT_MAX_QUEUE, OPT_MAX_AGE, OPT_MAX_BYTES, OPT_MAX_LAG, OPT_MIN_FREE),
+     OPTIONS(OPT_FORMAT, OPT_DEEP, OPT_MAX_QUEUE, OPT_MAX_AGE, OPT_MAX_BYTES, OPT_MAX_LAG,
+             OPT_MIN_FREE),
      cmd_check, "the store's health, for a monitoring system",
      "Measures sessions, queues, the age of the oldest message, space and how far LMDB is behind "
-     "the journal.\n\n"
+     "the journal. Damage that it meets is critical; --deep looks for more, and verify for all.\n\n"
      "As a plugin of Nagios it prints one line and ends with 0 (OK), 1 (WARNING), 2 (CRITICAL: a "
      "limit is passed, or the store is damaged) or 3 (UNKNOWN). For Prometheus it prints gauges, "
      "among them mosquitto_lmdb_up, and ends with 0 if the store could be read.",

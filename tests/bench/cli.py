@@ -158,6 +158,8 @@ def backup(options, work):
             ])  # fmt: skip
     finally:
         broker.kill()
+    if made == 0:
+        raise SystemExit("no backup came to its end; more --publishes take longer")
     rows = [["beside backups / without", "median", "lowest", "highest"]]
     names = ["throughput", "p50", "p99", "CPU of the broker's thread"]
     for name, found in zip(names, zip(*ratios)):
@@ -176,7 +178,7 @@ def main(argv):
                         " (default: both)")  # fmt: skip
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--messages", type=int, default=1_000_000)
-    parser.add_argument("--publishes", type=int, default=20_000, help="of each measurement")
+    parser.add_argument("--publishes", type=int, default=500_000, help="of each measurement")
     parser.add_argument("--filled", type=int, default=200_000, help="messages that backups copy")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", help="folder for the stores (default: a new one)")

@@ -46,6 +46,7 @@ COMMANDS = {
     "journal-dump-users": ["journal", "dump", "--users", "--payload", "text", "--limit", "12"],
     "verify": ["verify"],
     "check": ["check"],
+    "check-deep": ["check", "--deep"],
     "check-limits": ["check", "--max-queue", "3:10", "--max-bytes", "1G"],
     "check-critical": ["check", "--max-queue", "1:3"],
     "check-prometheus": ["check", "--format", "prometheus"],
@@ -86,7 +87,7 @@ CHANGES = [
 EACH_VERB = [COMMANDS[name] for name in (
     "status", "export", "session-ls", "session-show", "queue-ls", "queue-ls-one", "queue-peek",
     "queue-export", "retained-ls", "retained-get", "sub-ls", "will-ls", "journal-ls",
-    "journal-dump", "verify", "check", "check-prometheus",
+    "journal-dump", "verify", "check", "check-deep", "check-prometheus",
 )] + [
     ["session", "rm", "beta", "--yes"],
     ["queue", "purge", "beta", "--yes"],
