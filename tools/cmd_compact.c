@@ -6,9 +6,15 @@
 #include "help.h"
 #include "human.h"
 #include "json.h"
+#include "progress.h"
 #include "store/maintain.h"
 
 #include <stdio.h>
+
+static void on_block(void *user)
+{
+    progress_step(user);
+}
 
 int cmd_compact(struct context *ctx)
 {
@@ -18,7 +24,11 @@ int cmd_compact(struct context *ctx)
         .journal_segment_bytes = 1 << 20,
     };
     struct store_compact_report report;
-    if (store_compact(&options, &report, &ctx->err))
+    struct progress progress;
+    progress_begin(&progress, ctx, "blocks written", 0);
+    int rc = store_compact(&options, on_block, &progress, &report, &ctx->err);
+    progress_end(&progress);
+    if (rc)
         return context_fail(ctx);
     if (ctx->json) {
         cJSON *document = json_document();

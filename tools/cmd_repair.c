@@ -7,6 +7,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "new_store.h"
+#include "progress.h"
 #include "repair.h"
 #include "salvage.h"
 #include "truncate.h"
@@ -36,6 +37,7 @@ struct repair_run {
     struct repair_lost lost;
     uint64_t unflushed_bytes;
     uint64_t damages;
+    struct progress progress;
 };
 
 static struct repair_run run; // children get only the context
@@ -127,8 +129,10 @@ static int stage_take(struct context *out, size_t at)
     struct store_error cut = {0};
     struct event event;
     int got, rc = 0;
-    while (rc == 0 && !interrupt_pending() && (got = salvage_next(&reader, &event, &cut)) > 0)
+    while (rc == 0 && !interrupt_pending() && (got = salvage_next(&reader, &event, &cut)) > 0) {
+        progress_step(&run.progress);
         rc = append(out, &event);
+    }
     run.damages += reader.damages;
     stage_end(at, rc == 0 && cut.code != 0);
     salvage_reader_release(&reader);
@@ -138,8 +142,10 @@ static int stage_take(struct context *out, size_t at)
 static int fill(struct context *out)
 {
     int rc = 0;
+    progress_begin(&run.progress, out, "salvaged entries", 0);
     for (size_t i = 0; rc == 0 && !interrupt_pending() && i < salvage_stages_count; i++)
         rc = stage_take(out, i);
+    progress_end(&run.progress);
     if (rc == 0)
         rc = store_flush(out->store, &out->err);
     if (rc == 0 && !interrupt_pending())

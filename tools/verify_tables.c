@@ -4,6 +4,7 @@
 #include "escape.h"
 #include "human.h"
 #include "id_set.h"
+#include "progress.h"
 #include "store/properties_wire.h"
 #include "verify.h"
 
@@ -16,6 +17,7 @@ struct walk {
     struct verify *verify;
     const char *where;
     struct id_set named; // store_ids of queue and retained
+    struct progress progress;
 };
 
 void verify_add_error(struct context *ctx, struct verify *verify, const char *where,
@@ -38,14 +40,16 @@ static void on_damage(void *user, const struct store_error *err)
 }
 
 static void walk_begin(struct walk *walk, struct context *ctx, struct verify *verify,
-                       const char *where)
+                       const char *where, uint64_t total)
 {
     *walk = (struct walk){.ctx = ctx, .verify = verify, .where = where};
+    progress_begin(&walk->progress, ctx, where, total);
     store_view_pass_damage(ctx->view, on_damage, walk);
 }
 
 static void walk_end(struct walk *walk, int rc)
 {
+    progress_end(&walk->progress);
     if (rc)
         verify_add_error(walk->ctx, walk->verify, walk->where,
                          "this entry; those behind it in the table were not looked at");
@@ -56,6 +60,7 @@ static void walk_end(struct walk *walk, int rc)
 static int on_session(void *user, const struct session *session)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     walk->verify->counts->sessions++;
     walk->verify->counts->connected += session->connected;
     return 0;
@@ -64,13 +69,14 @@ static int on_session(void *user, const struct session *session)
 void verify_sessions(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "sessions");
+    walk_begin(&walk, ctx, verify, "sessions", ctx->stats.sessions);
     walk_end(&walk, store_each_session(ctx->view, on_session, &walk, &ctx->err));
 }
 
 static int on_subscription(void *user, const struct subscription *subscription)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     (void)subscription;
     walk->verify->counts->subscriptions++;
     return 0;
@@ -79,7 +85,7 @@ static int on_subscription(void *user, const struct subscription *subscription)
 void verify_subscriptions(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "subscriptions");
+    walk_begin(&walk, ctx, verify, "subscriptions", ctx->stats.subscriptions);
     walk_end(&walk, store_each_subscription(ctx->view, (struct span){NULL, 0}, on_subscription,
                                             &walk, &ctx->err));
 }
@@ -105,6 +111,7 @@ static void check_properties(struct walk *walk, const char *where, struct span b
 static int on_message(void *user, const struct message *message)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     walk->verify->counts->messages++;
     walk->verify->counts->payload_bytes += message->payload.len;
     check_properties(walk, "messages", message->properties, message->store_id);
@@ -114,13 +121,14 @@ static int on_message(void *user, const struct message *message)
 void verify_messages(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "messages");
+    walk_begin(&walk, ctx, verify, "messages", ctx->stats.messages);
     walk_end(&walk, store_each_message(ctx->view, on_message, &walk, &ctx->err));
 }
 
 static int on_queued(void *user, const struct queued *queued)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     walk->verify->counts->queued++;
     if (queue_state_name(queued->state))
         return 0;
@@ -136,7 +144,7 @@ static int on_queued(void *user, const struct queued *queued)
 void verify_queue(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "queue");
+    walk_begin(&walk, ctx, verify, "queue", ctx->stats.queued);
     walk_end(&walk,
              store_each_queued(ctx->view, (struct span){NULL, 0}, on_queued, &walk, &ctx->err));
 }
@@ -144,6 +152,7 @@ void verify_queue(struct context *ctx, struct verify *verify)
 static int on_retained(void *user, const struct retained *retained)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     (void)retained;
     walk->verify->counts->retained++;
     return 0;
@@ -152,13 +161,14 @@ static int on_retained(void *user, const struct retained *retained)
 void verify_retained(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "retained");
+    walk_begin(&walk, ctx, verify, "retained", ctx->stats.retained);
     walk_end(&walk, store_each_retained(ctx->view, on_retained, &walk, &ctx->err));
 }
 
 static int on_will(void *user, const struct will *will)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     check_properties(walk, "wills", will->properties, walk->verify->counts->wills);
     walk->verify->counts->wills++;
     return 0;
@@ -167,7 +177,7 @@ static int on_will(void *user, const struct will *will)
 void verify_wills(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "wills");
+    walk_begin(&walk, ctx, verify, "wills", ctx->stats.wills);
     walk_end(&walk, store_each_will(ctx->view, on_will, &walk, &ctx->err));
 }
 
@@ -176,6 +186,7 @@ void verify_wills(struct context *ctx, struct verify *verify)
 static int queued_named(void *user, const struct queued *queued)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     id_set_add(&walk->named, queued->store_id);
     return 0;
 }
@@ -183,6 +194,7 @@ static int queued_named(void *user, const struct queued *queued)
 static int retained_named(void *user, const struct retained *retained)
 {
     struct walk *walk = user;
+    progress_step(&walk->progress);
     id_set_add(&walk->named, retained->store_id);
     return 0;
 }
@@ -192,6 +204,7 @@ static int message_named(void *user, const struct message *message)
 {
     struct walk *walk = user;
     struct id_entry *entry = id_set_find(&walk->named, message->store_id);
+    progress_step(&walk->progress);
     if (entry) {
         entry->found = true;
     } else {
@@ -234,7 +247,10 @@ static int retained_has_message(void *user, const struct retained *retained)
 void verify_references(struct context *ctx, struct verify *verify)
 {
     const struct span all = {NULL, 0};
+    const struct store_stats *stats = &ctx->stats;
     struct walk walk = {.ctx = ctx, .verify = verify};
+    progress_begin(&walk.progress, ctx, "references",
+                   stats->queued + stats->retained + stats->messages);
     // Damage that ends one of these walks was reported by the stage of its table.
     if (store_each_queued(ctx->view, all, queued_named, &walk, &ctx->err) == 0 &&
         store_each_retained(ctx->view, retained_named, &walk, &ctx->err) == 0 &&
@@ -242,6 +258,7 @@ void verify_references(struct context *ctx, struct verify *verify)
         store_each_queued(ctx->view, all, queued_has_message, &walk, &ctx->err);
         store_each_retained(ctx->view, retained_has_message, &walk, &ctx->err);
     }
+    progress_end(&walk.progress);
     id_set_release(&walk.named);
     if (verify->counts->orphans) {
         struct text what = {0};

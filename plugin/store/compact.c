@@ -9,6 +9,8 @@
 struct compact_sink {
     struct os_file *file;
     uint64_t bytes;
+    void (*step)(void *user);
+    void *user;
 };
 
 static int compact_write(void *user, const void *data, size_t len, struct store_error *err)
@@ -16,6 +18,8 @@ static int compact_write(void *user, const void *data, size_t len, struct store_
     struct compact_sink *sink = user;
     int rc = os_file_write(sink->file, sink->bytes, data, len, err);
     sink->bytes += len;
+    if (sink->step)
+        sink->step(sink->user);
     return rc;
 }
 
@@ -30,12 +34,12 @@ static int file_bytes(struct os_dir *dir, const char *name, uint64_t *ret_bytes,
     return rc;
 }
 
-int store_compact(const struct store_options *options, struct store_compact_report *ret_report,
-                  struct store_error *err)
+int store_compact(const struct store_options *options, void (*step)(void *user), void *user,
+                  struct store_compact_report *ret_report, struct store_error *err)
 {
     struct store_options recover = *options;
     struct store_compact_report report = {0};
-    struct compact_sink sink = {0};
+    struct compact_sink sink = {.step = step, .user = user};
     struct store *store = NULL;
     recover.access = STORE_RECOVER;
     recover.create = false;

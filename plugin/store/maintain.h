@@ -33,9 +33,10 @@ struct store_compact_report {
 };
 
 // Rewrites the tables of a store that nobody holds without their free pages. A kill at any point
-// leaves either the old file or the new one. STORE_EHELD names the holder.
-int store_compact(const struct store_options *options, struct store_compact_report *ret_report,
-                  struct store_error *err);
+// leaves either the old file or the new one. `step` (may be NULL) is called for each piece that is
+// written. STORE_EHELD names the holder.
+int store_compact(const struct store_options *options, void (*step)(void *user), void *user,
+                  struct store_compact_report *ret_report, struct store_error *err);
 
 // Where a journal that recovery refuses can be read up to, and what a cut there would take away.
 struct store_cut {

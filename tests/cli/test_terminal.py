@@ -37,3 +37,27 @@ def test_progress(made):
     command = ["--store", made["busy"], "export"]
     assert cli.run(*command).err == ""
     assert cli.run("--progress", *command).err == "exported entries: 23 of 23 (100 %)\n"
+
+
+def test_progress_of_long_work(store, tmp_path):
+    """Each on standard error, and none of it without a terminal and without being asked."""
+    busy = store("busy")
+    for command, expected in (
+        (["verify"], ["messages: 6 of 6 (100 %)", "references: 14 of 14 (100 %)"]),
+        (["repair", "--output", str(tmp_path / "new")], ["salvaged entries: 25"]),
+        (["backup", str(tmp_path / "b")], ["blocks written: "]),
+        (["restore", str(tmp_path / "b"), str(tmp_path / "r")], ["blocks read: "]),
+        (["compact"], ["blocks written: "]),
+    ):  # fmt: skip
+        err = cli.run("--store", busy, "--progress", *command).err
+        for line in expected:
+            assert line in err, (command, err)
+    assert cli.run("--store", busy, "verify").err == ""
+
+
+def test_what_a_table_cuts_is_marked(made):
+    command = ["--store", made["busy"], "--color", "never", "queue", "ls", "beta"]
+    out = cli.run_at_terminal(*command, columns=50).out
+    assert "home/k…" in out and max(len(line) for line in out.splitlines()) <= 50
+    assert "home/kitchen/temperature" in cli.run_at_terminal(*command, columns=80).out
+    assert "…" not in cli.run(*command, env=cli.environment(COLUMNS="50")).out

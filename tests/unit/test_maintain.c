@@ -208,9 +208,9 @@ START_TEST(compaction_gives_space_back_and_keeps_everything)
         ck_assert_int_eq(store_append(store, &event, NULL), 0);
     }
     append_events(store, &seed, 5000);
-    ck_assert_int_eq(store_compact(&options, &report, &err), STORE_EHELD);
+    ck_assert_int_eq(store_compact(&options, NULL, NULL, &report, &err), STORE_EHELD);
     store_close(store, false, NULL);
-    ck_assert_msg(store_compact(&options, &report, &err) == 0, "%s", err.sentence);
+    ck_assert_msg(store_compact(&options, NULL, NULL, &report, &err) == 0, "%s", err.sentence);
     ck_assert_uint_lt(report.after_bytes, report.before_bytes / 2);
     ck_assert_uint_eq(file_bytes(path_in(store_path, "data.mdb")), report.after_bytes);
     store = open_at(store_path);
