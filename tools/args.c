@@ -51,8 +51,8 @@ static bool limits_parse(const char *unit, const char *string, struct option_val
     first[len] = '\0';
     if (!limit_parse(unit, first, &value->number))
         return false;
-    value->second = value->number;
-    return string[len] == '\0' || limit_parse(unit, string + len + 1, &value->second);
+    value->has_second = string[len] != '\0';
+    return !value->has_second || limit_parse(unit, string + len + 1, &value->second);
 }
 
 static const char *kind_example(const struct option *option)
@@ -227,7 +227,8 @@ static int verb_find(struct parser *parser, int *ret_used)
             *ret_used = row->verb ? 2 : 1;
         }
     }
-    if (args->verb || (!verb && args->values[OPT_HELP].given))
+    bool explains = args->values[OPT_HELP].given || strcmp(noun, "help") == 0;
+    if (args->verb || (!verb && explains))
         return STATUS_DONE;
     return unknown_verb(parser, noun, verb);
 }

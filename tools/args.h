@@ -12,7 +12,8 @@ struct option_value {
     bool given;
     const char *text; // as typed; NULL for a flag
     uint64_t number;  // of a count, a duration (ms) or the first of limits
-    uint64_t second;  // of limits: the critical one, the first if only one was given
+    uint64_t second;  // of limits: the critical one
+    bool has_second;
 };
 
 struct args {

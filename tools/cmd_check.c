@@ -161,7 +161,10 @@ static void limits_of(const struct context *ctx, const struct metric *metric, ui
     const struct option_value *value = &ctx->args->values[metric->limits];
     uint64_t divisor = option_get(metric->limits)->choices[0] == 'd' ? 1000 : 1;
     *ret_warning = value->number / divisor;
-    *ret_critical = value->second / divisor;
+    if (value->has_second)
+        *ret_critical = value->second / divisor;
+    else
+        *ret_critical = metric->least ? 0 : UINT64_MAX;
 }
 
 static enum nagios_status metric_judge(const struct context *ctx, enum metric_id id, uint64_t value)
@@ -185,8 +188,10 @@ static void add_performance(struct text *line, const struct context *ctx, enum m
     if (metric->limits == OPT_END || !context_given(ctx, metric->limits))
         return;
     limits_of(ctx, metric, &warning, &critical);
-    text_addf(line, ";%" PRIu64 "%s;%" PRIu64 "%s", warning, metric->least ? ":" : "", critical,
-              metric->least ? ":" : "");
+    const char *least = metric->least ? ":" : "";
+    text_addf(line, ";%" PRIu64 "%s", warning, least);
+    if (ctx->args->values[metric->limits].has_second)
+        text_addf(line, ";%" PRIu64 "%s", critical, least);
 }
 
 static int print_nagios(const struct readings *readings, const uint64_t values[METRIC_COUNT])
@@ -278,9 +283,27 @@ static int work(struct context *ctx)
     return status;
 }
 
+static int limits_check(const struct context *ctx)
+{
+    for (unsigned id = 0; id < METRIC_COUNT; id++) {
+        const struct metric *metric = &metrics[id];
+        uint64_t warning, critical;
+        if (metric->limits == OPT_END || !context_given(ctx, metric->limits))
+            continue;
+        limits_of(ctx, metric, &warning, &critical);
+        if (metric->least ? warning < critical : warning > critical)
+            return context_refuse(
+                STATUS_USAGE, "--%s: the second limit, of CRITICAL, must be %s the first",
+                option_get(metric->limits)->name, metric->least ? "below" : "above");
+    }
+    return STATUS_DONE;
+}
+
 int cmd_check(struct context *ctx)
 {
     int signal_number = 0;
+    if (limits_check(ctx))
+        return STATUS_USAGE;
     int status = child_probe(ctx, work, &signal_number);
     if (signal_number) {
         struct text why = {0};

@@ -165,6 +165,10 @@ int cmd_queue_ls(struct context *ctx)
 {
     struct listing listing = {.ctx = ctx, .sort = context_text(ctx, OPT_SORT, "id")};
     struct span client_id = context_positional(ctx, 0);
+    if (client_id.data && (context_given(ctx, OPT_SORT) || context_given(ctx, OPT_MATCH) ||
+                           context_given(ctx, OPT_QUEUE_GT)))
+        return context_refuse(STATUS_USAGE, "--sort, --match and --queue-gt choose among queues; "
+                                            "with ID there is one, in its order");
     int rc = message_filter_init(&listing.filter, ctx, (struct span){NULL, 0});
     if (rc == 0 && client_id.data)
         rc = session_require(ctx, client_id);

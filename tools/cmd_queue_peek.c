@@ -132,7 +132,7 @@ int cmd_queue_peek(struct context *ctx)
     free(peek.kept);
     if (ctx->json)
         printf("%s]}\n", peek.shown ? "\n" : "");
-    else if (rc == 0 && peek.shown == 0)
+    else if (rc == 0 && peek.shown == 0 && peek.wanted > 0)
         printf("nothing is queued%s\n",
                message_filter_is_all(&peek.filter) ? "" : " that passes the filter");
     return rc ? context_fail(ctx) : STATUS_DONE;

@@ -71,7 +71,7 @@ static int dispatch(struct context *ctx)
         return print_version();
     if (verb && args->values[OPT_HELP].given)
         help_verb(stdout, verb);
-    else if (!verb && args->noun)
+    else if (!verb && args->noun && strcmp(args->noun, "help") != 0)
         help_noun(stdout, args->noun);
     else if (!verb)
         help_program(stdout);

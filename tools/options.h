@@ -70,7 +70,7 @@ enum option_kind {
     X(OPT_DEEP, "deep", 0, OPTION_FLAG, NULL, NULL,                                                \
       "hold every value against its checksum too: a second for a million messages")                \
     X(OPT_MAX_QUEUE, "max-queue", 0, OPTION_LIMITS, "WARN[:CRIT]", "count",                        \
-      "limits of the messages in the longest queue")                                               \
+      "limits of the messages in the longest queue; CRIT may be left out")                         \
     X(OPT_MAX_AGE, "max-age", 0, OPTION_LIMITS, "WARN[:CRIT]", "duration",                         \
       "limits of the age of the oldest queued message (10m:1h)")                                   \
     X(OPT_MAX_BYTES, "max-bytes", 0, OPTION_LIMITS, "WARN[:CRIT]", "bytes",                        \

@@ -105,11 +105,19 @@ static int dir_check(struct os_dir *dir, unsigned flags, struct store_error *err
     bool empty = false;
     if (dir_is_empty(dir->fd, &empty) != 0)
         return error_set_errno(err, errno, "%s", dir->path);
+    // Advice that somebody may follow: not for a folder such as /etc that was named by mistake.
+    if (!empty && faccessat(dir->fd, "data.mdb", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_set(err, STORE_ENOSTORE,
+                         "there is no store at %s: it has mode %04o, and a store is a folder of "
+                         "its own that is closed to others",
+                         dir->path, (unsigned)(st.st_mode & 07777));
     if (!empty)
         return error_set(err, STORE_EUNSAFE,
                          "%s has mode %04o and is open to others, who could read or change what it "
                          "holds; run: chmod 700 %s",
                          dir->path, (unsigned)(st.st_mode & 07777), dir->path);
+    if (!(flags & OS_DIR_CREATE))
+        return 0; // there is nothing in it to protect, and nothing will be
     if (fchmod(dir->fd, 0700) != 0)
         return error_set_errno(err, errno, "cannot set the mode of %s to 0700", dir->path);
     return 0;

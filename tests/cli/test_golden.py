@@ -48,6 +48,7 @@ COMMANDS = {
     "check": ["check"],
     "check-deep": ["check", "--deep"],
     "check-limits": ["check", "--max-queue", "3:10", "--max-bytes", "1G"],
+    "check-warning": ["check", "--max-queue", "3", "--min-free", "1k"],
     "check-critical": ["check", "--max-queue", "1:3"],
     "check-prometheus": ["check", "--format", "prometheus"],
 }

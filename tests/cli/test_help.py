@@ -22,6 +22,10 @@ def test_no_word_prints_help():
     assert result.status == 0 and result.out == PROGRAM_HELP and result.err == ""
 
 
+def test_help_is_a_word_too():
+    assert cli.run("help").out == PROGRAM_HELP
+
+
 def test_help_fits_a_terminal():
     for command in [[]] + COMMANDS:
         for line in cli.run(*command, "--help").out.splitlines():
@@ -60,6 +64,10 @@ def test_a_noun_explains_its_verbs():
          '--sort cannot be "size"; it is one of: id queue bytes age'),
         (["status", "--yes"], "status takes no --yes"),
         (["status", "--json=1"], "--json takes no value"),
+        (["check", "--max-queue", "5:3"],
+         "--max-queue: the second limit, of CRITICAL, must be above the first"),
+        (["check", "--min-free", "1G:2G"],
+         "--min-free: the second limit, of CRITICAL, must be below the first"),
         (["--\x1b[2Jx"], 'unknown option "--\\x1b[2Jx"'),
     ],
 )  # fmt: skip

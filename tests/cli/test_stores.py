@@ -51,6 +51,17 @@ def test_foreign_folder(command, tmp_path):
 
 
 @pytest.mark.parametrize("command", READERS + WRITERS, ids=" ".join)
+def test_a_folder_that_was_named_by_mistake(command, tmp_path):
+    """Nobody is told to close /etc, and nothing is done to an empty folder."""
+    (tmp_path / "etc").mkdir(mode=0o755)
+    refused(tmp_path / "etc", command, 1, "there is no store at")
+    assert (tmp_path / "etc").stat().st_mode & 0o777 == 0o755
+    (tmp_path / "etc" / "passwd").touch()
+    refused(tmp_path / "etc", command, 1, "there is no store at", "mode 0755")
+    assert [path.name for path in (tmp_path / "etc").iterdir()] == ["passwd"]
+
+
+@pytest.mark.parametrize("command", READERS + WRITERS, ids=" ".join)
 def test_newer_format(command, tmp_path):
     store = cli.make_store("newer", tmp_path / "newer")
     refused(store, command, 1, "format 2", "format 1", "newer version")
@@ -146,3 +157,13 @@ def test_copy_of_a_store_reads_the_same(made, tmp_path):
         cli.run("--store", tmp_path / "copy", "export").out
         == cli.run("--store", made["busy"], "export").out
     )
+
+
+def test_queue_ls_of_one_takes_no_option_for_many(made):
+    for options in (["--sort", "bytes"], ["--match", "*"], ["--queue-gt", "1"]):
+        result = cli.run("--store", made["busy"], "queue", "ls", "beta", *options)
+        assert result.status == 2 and "choose among queues" in result.err
+
+
+def test_peek_of_nothing(made):
+    assert cli.run("--store", made["busy"], "queue", "peek", "beta", "-n", "0").out == ""
