@@ -4,8 +4,6 @@
 #include "store_internal.h"
 #include "tables_copy.h"
 
-#define TABLES_NAME "data.mdb"
-
 struct compact_sink {
     struct os_file *file;
     uint64_t bytes;

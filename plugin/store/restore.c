@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define RESTORE_NAME "restore.tmp"
-#define TABLES_NAME "data.mdb"
 
 struct restore_sink {
     struct os_file *file;

@@ -68,14 +68,14 @@ struct folder_look {
 
 static int folder_look_at(void *user, const char *name)
 {
-    static const char *const ours[] = {LOCK_NAME,    "data.mdb",  "lock.mdb", SEGMENT_PREPARE_NAME,
-                                       COMPACT_NAME, RESERVE_NAME};
+    static const char *const ours[] = {LOCK_NAME,   TABLES_NAME,  "lock.mdb",  SEGMENT_PREPARE_NAME,
+                                       CREATE_NAME, COMPACT_NAME, RESERVE_NAME};
     struct folder_look *look = user;
     uint64_t number;
     bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0;
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         known |= strcmp(name, ours[i]) == 0;
-    if (strcmp(name, "data.mdb") == 0)
+    if (strcmp(name, TABLES_NAME) == 0)
         look->has_tables = true;
     if (!known && !look->foreign[0]) {
         size_t len =
@@ -83,6 +83,27 @@ static int folder_look_at(void *user, const char *name)
         memcpy(look->foreign, name, len);
     }
     return 0;
+}
+
+// Makes the tables under another name: LMDB's own beginning is a file without a head, and one that
+// was cut short there could not be told from a damaged store.
+static int store_tables_make(struct store *store, struct tables_options *options,
+                             struct store_error *err)
+{
+    struct tables *tables = NULL;
+    int rc = os_dir_remove(store->dir, CREATE_NAME, err);
+    options->create = true;
+    options->name = CREATE_NAME;
+    if (rc || (rc = os_random(options->store_id, sizeof(options->store_id), err)) ||
+        (rc = os_random(options->secret, sizeof(options->secret), err)) ||
+        (rc = tables_open(&tables, options, err)))
+        return rc;
+    tables_close(tables);
+    options->create = false;
+    options->name = NULL;
+    if ((rc = os_dir_rename(store->dir, CREATE_NAME, TABLES_NAME, err)) == 0)
+        rc = os_dir_sync(store->dir, err);
+    return rc;
 }
 
 // A new store is only made in a folder that holds nothing else.
@@ -106,17 +127,12 @@ static int store_tables_open(struct store *store, struct store_error *err)
                              store->options.path, look.foreign);
         if (!store->options.create || options.read_only)
             return error_set(err, STORE_ENOSTORE, "there is no store at %s", store->options.path);
-        options.create = true;
         store->recovery.created = true;
         if ((rc = os_dir_sync_name(store->dir, err)) ||
-            (rc = os_random(options.store_id, sizeof(options.store_id), err)) ||
-            (rc = os_random(options.secret, sizeof(options.secret), err)))
+            (rc = store_tables_make(store, &options, err)))
             return rc;
     }
-    rc = tables_open(&store->tables, &options, err);
-    if (rc == 0 && options.create)
-        rc = os_dir_sync(store->dir, err);
-    return rc;
+    return tables_open(&store->tables, &options, err);
 }
 
 static int store_recover(struct store *store, struct replay_result *ret_replay,

@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 
+#define TABLES_NAME "data.mdb"
+#define CREATE_NAME "create.tmp"   // the first tables in the making
 #define COMPACT_NAME "compact.tmp" // the tables in the making of a smaller file
 
 struct store {

@@ -24,6 +24,7 @@ static struct tables *tables_new(const struct tables_options *options)
     pthread_mutex_init(&tables->gate, NULL);
     pthread_cond_init(&tables->gate_changed, NULL);
     tables->read_only = options->read_only;
+    tables->name = options->name;
     tables->path = strdup(options->path);
     if (!options->read_only)
         tables->compressor = payload_compressor_new();

@@ -19,6 +19,8 @@ struct tables_options {
     const char *path; // the store folder; data.mdb and lock.mdb lie in it, mode 0600
     bool read_only;
     bool create;          // make the tables if the folder has none; needs meta's first values below
+    const char *name;     // the file in the folder, NULL: data.mdb. One of another name is nobody
+                          // else's and has no lock file
     uint8_t store_id[16]; // for create
     uint8_t secret[32];   // for create: keys the hash of long strings
     uint64_t first_position; // for create: where the journal will begin

@@ -11,6 +11,7 @@
 
 #define MAP_MIN_BYTES ((size_t)16 << 20)
 #define READERS_MAX 126u
+#define PATH_MAX_BYTES 4096
 // A file system with less room than this is full: the write that failed took what there was.
 #define FULL_BYTES (1024u * 1024u)
 
@@ -79,14 +80,19 @@ int tables_damaged(struct store_error *err, enum table table, struct span key, c
 
 // ---- the environment -----------------------------------------------------------------------
 
+static bool path_of(const struct tables *tables, const char *name, char *dst)
+{
+    int n = snprintf(dst, PATH_MAX_BYTES, "%s/%s", tables->path, name);
+    return n >= 0 && n < PATH_MAX_BYTES;
+}
+
 // LMDB follows links and takes what it finds: look before it does.
 static int file_check(const struct tables *tables, const char *name, struct store_error *err)
 {
-    char path[4096];
+    char path[PATH_MAX_BYTES];
     struct stat folder;
     struct stat file;
-    int n = snprintf(path, sizeof(path), "%s/%s", tables->path, name);
-    if (n < 0 || (size_t)n >= sizeof(path))
+    if (!path_of(tables, name, path))
         return error_set(err, STORE_EINVAL, "the path of the store is too long");
     if (stat(tables->path, &folder) != 0)
         return error_set_errno(err, errno, "cannot look at %s", tables->path);
@@ -105,7 +111,7 @@ static int file_check(const struct tables *tables, const char *name, struct stor
 
 static int files_check(const struct tables *tables, bool may_be_missing, struct store_error *err)
 {
-    int rc = file_check(tables, "data.mdb", err);
+    int rc = file_check(tables, tables->name ? tables->name : "data.mdb", err);
     if (rc == STORE_ENOTFOUND && !may_be_missing)
         return error_set(err, STORE_ENOSTORE, "there is no store in %s", tables->path);
     if (rc && rc != STORE_ENOTFOUND)
@@ -116,15 +122,19 @@ static int files_check(const struct tables *tables, bool may_be_missing, struct 
 
 static int env_try(struct tables *tables, size_t map_bytes)
 {
-    unsigned flags = MDB_NOTLS | (tables->read_only ? (unsigned)MDB_RDONLY : 0u);
+    unsigned flags = MDB_NOTLS | (tables->read_only ? (unsigned)MDB_RDONLY : 0u) |
+                     (tables->name ? (unsigned)(MDB_NOSUBDIR | MDB_NOLOCK) : 0u);
+    char path[PATH_MAX_BYTES];
     MDB_env *env = NULL;
+    if (tables->name && !path_of(tables, tables->name, path))
+        return ENAMETOOLONG;
     int rc = mdb_env_create(&env);
     if (rc)
         return rc;
     if ((rc = mdb_env_set_mapsize(env, map_bytes)) == 0 &&
         (rc = mdb_env_set_maxdbs(env, TABLE_COUNT)) == 0 &&
         (rc = mdb_env_set_maxreaders(env, READERS_MAX)) == 0 &&
-        (rc = mdb_env_open(env, tables->path, flags, 0600)) == 0) {
+        (rc = mdb_env_open(env, tables->name ? path : tables->path, flags, 0600)) == 0) {
         MDB_envinfo info;
         if ((rc = mdb_env_info(env, &info)) == 0) {
             tables->env = env;

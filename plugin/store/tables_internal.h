@@ -28,6 +28,7 @@ struct tables_state {
 struct tables {
     // Set by tables_open.
     char *path;
+    const char *name; // of the file, NULL: data.mdb
     bool read_only;
     uint8_t store_id[16];
     uint8_t secret[KEY_SECRET_BYTES];

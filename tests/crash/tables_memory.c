@@ -120,7 +120,7 @@ int tables_open(struct tables **ret_tables, const struct tables_options *options
     tables->on_disk = disk->tables;
     int rc = os_dir_open(&dir, options->path, 0, err);
     if (rc == 0)
-        rc = os_file_open(&tables->file, dir, "data.mdb",
+        rc = os_file_open(&tables->file, dir, options->name ? options->name : "data.mdb",
                           OS_READ | (options->create ? OS_WRITE | OS_CREATE : 0u), err);
     os_dir_close(dir);
     if (rc) {

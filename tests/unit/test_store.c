@@ -122,6 +122,26 @@ START_TEST(a_new_store_is_private_and_empty)
 }
 END_TEST
 
+// The first start was cut short while LMDB wrote the beginning of its file.
+START_TEST(a_creation_that_was_cut_short_is_begun_again)
+{
+    static const char *const beginnings[] = {"", "half a head"};
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        FILE *file = fopen(path_in(folder, "create.tmp"), "w");
+        ck_assert_ptr_nonnull(file);
+        fputs(beginnings[i], file);
+        fclose(file);
+        must_refuse(STORE_READ_ONLY, STORE_ENOSTORE, "there is no store");
+        struct store *store = must_open(STORE_READ_WRITE);
+        ck_assert(store_recovery(store)->created);
+        ck_assert_int_ne(access(path_in(folder, "create.tmp"), F_OK), 0);
+        store_close(store, true, NULL);
+        folder_remove(folder);
+        folder = folder_make();
+    }
+}
+END_TEST
+
 START_TEST(an_empty_folder_open_to_others_is_closed_to_them)
 {
     struct stat st;
@@ -382,6 +402,7 @@ int main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, a_new_store_is_private_and_empty);
+    tcase_add_test(cases, a_creation_that_was_cut_short_is_begun_again);
     tcase_add_test(cases, an_empty_folder_open_to_others_is_closed_to_them);
     tcase_add_test(cases, a_store_open_to_others_is_refused);
     tcase_add_test(cases, a_folder_with_other_files_is_not_made_a_store);
