@@ -37,6 +37,13 @@ static void append_range(struct journal *journal, unsigned from, unsigned to)
     }
 }
 
+static const char *segment_path(uint64_t number)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(number, name);
+    return path_in(folder, name);
+}
+
 // A journal of RECORDS records in two segments, left as a killed process leaves it. Records before
 // `durable` are known durable by those after them.
 static void journal_make(unsigned durable)
@@ -58,15 +65,11 @@ static void journal_make(unsigned durable)
     if (durable)
         ck_assert_int_eq(journal_sync(journal, NULL), 0);
     append_range(journal, durable, RECORDS);
+    // The keeper has the next segment ready sooner or later.
+    while (access(segment_path(3), F_OK) != 0)
+        usleep(1000);
     journal_close(journal);
     ck_assert_uint_eq(position_segment(positions[RECORDS]), 2);
-}
-
-static const char *segment_path(uint64_t number)
-{
-    char name[SEGMENT_NAME_BYTES];
-    segment_name(number, name);
-    return path_in(folder, name);
 }
 
 static const char *record_path(unsigned record)
