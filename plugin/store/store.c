@@ -93,7 +93,7 @@ static int store_tables_make(struct store *store, struct tables_options *options
     struct tables *tables = NULL;
     int rc = os_dir_remove(store->dir, CREATE_NAME, err);
     options->create = true;
-    options->name = CREATE_NAME;
+    options->name = SEEDED(CREATED_IN_PLACE) ? NULL : CREATE_NAME;
     if (rc || (rc = os_random(options->store_id, sizeof(options->store_id), err)) ||
         (rc = os_random(options->secret, sizeof(options->secret), err)) ||
         (rc = tables_open(&tables, options, err)))
@@ -101,9 +101,10 @@ static int store_tables_make(struct store *store, struct tables_options *options
     tables_close(tables);
     options->create = false;
     options->name = NULL;
-    if ((rc = os_dir_rename(store->dir, CREATE_NAME, TABLES_NAME, err)) == 0)
-        rc = os_dir_sync(store->dir, err);
-    return rc;
+    if (!SEEDED(CREATED_IN_PLACE) &&
+        (rc = os_dir_rename(store->dir, CREATE_NAME, TABLES_NAME, err)))
+        return rc;
+    return os_dir_sync(store->dir, err);
 }
 
 // A new store is only made in a folder that holds nothing else.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // The LMDB environment: opening it and its tables, its map, read transactions, LMDB's errors.
+#include "seeded.h"
 #include "tables_internal.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ int tables_write_error(struct tables *tables, struct store_error *err, int rc, c
     if (rc == EIO && file_system_is_full(tables))
         rc = ENOSPC;
     int code = tables_error(tables, err, rc, what);
-    if (code != STORE_ENOSPC && code != STORE_ENOMEM)
+    if (code != STORE_ENOSPC && code != STORE_ENOMEM && !SEEDED(FAILED_TABLES_WRITTEN))
         atomic_store(&tables->broken, true);
     return code;
 }
@@ -126,6 +127,10 @@ static int env_try(struct tables *tables, size_t map_bytes)
                      (tables->name ? (unsigned)(MDB_NOSUBDIR | MDB_NOLOCK) : 0u);
     char path[PATH_MAX_BYTES];
     MDB_env *env = NULL;
+    if (SEEDED(TABLES_NOT_SYNCED))
+        flags |= MDB_NOSYNC;
+    if (SEEDED(TABLES_HEAD_NOT_SYNCED))
+        flags |= MDB_NOMETASYNC;
     if (tables->name && !path_of(tables, tables->name, path))
         return ENAMETOOLONG;
     int rc = mdb_env_create(&env);

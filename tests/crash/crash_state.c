@@ -46,7 +46,7 @@ static void file_mirror(struct crash *crash, unsigned number)
 {
     const struct disk_file *from = &crash->from->files[number];
     struct disk_file *file = &crash->disk.files[number];
-    if (file->room < from->room) {
+    if (file->room != from->room) {
         free(file->data);
         file->data = malloc(from->room);
         if (!file->data)
@@ -218,7 +218,10 @@ void crash_choose_random(struct crash *crash, uint64_t *seed)
         crash->names[i].chosen = seed_next(seed, 4) >= loss;
     names_put(crash);
     if (granules && seed_next(seed, 3) == 0) {
-        crash->torn = seed_next(seed, granules);
+        unsigned torn = seed_next(seed, granules);
+        if (crash->from->files[crash->from->granules[torn].file].whole_granules)
+            return;
+        crash->torn = torn;
         crash->torn_at = 8 * (1 + seed_next(seed, DISK_GRANULE_BYTES / 8 - 1));
         crash->torn_with = seed_next(seed, crash->granules[crash->torn].count);
         granule_put(crash, crash->torn);

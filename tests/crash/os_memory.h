@@ -22,14 +22,16 @@ struct memory_tables;
 #define DISK_VERSIONS_MAX 6
 
 struct disk_file {
-    uint8_t *data;       // as a process sees it, `room` bytes; a mapping hands this out
-    uint8_t *seen;       // at the last look for changes; NULL: it was never open for writing
-    uint8_t *durable;    // likewise
+    uint8_t *data;    // as a process sees it, `room` bytes; a mapping hands this out. Behind them,
+                      // up to `bytes`, there are zeros
+    uint8_t *seen;    // at the last look for changes; NULL: it was never open for writing
+    uint8_t *durable; // likewise
     int32_t *granule_of; // likewise: index into the disk's granules, -1: nothing unsynced
     uint64_t room;
     uint64_t bytes, durable_bytes;
     unsigned handles;
     bool mapped;
+    bool whole_granules; // a granule of it is never torn: LMDB relies on that for its head pages
     const void *locked_by;
 };
 
@@ -112,7 +114,19 @@ int disk_call(struct disk *disk, const char *what, struct store_error *err);
 // Power may be cut here, and the turn may go to another thread.
 void disk_point(struct disk *disk);
 
+// What os_memory.c and lmdb_disk.c make of it. A write, and a sync of a whole file, are calls that
+// can fail, with points around them; a range is synced at once.
 unsigned disk_file_add(struct disk *disk, uint64_t room);
+void disk_file_watch(struct disk_file *file); // from now on changes of it are noted
+void disk_file_make_room(struct disk_file *file, uint64_t bytes);
+void disk_file_put(struct disk_file *file, uint64_t offset, const void *buf, size_t len);
+int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const void *buf,
+                    size_t len, struct store_error *err);
+int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err);
+void disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len);
+void disk_pending_add(struct disk *disk, enum disk_change change, unsigned file, const char *name,
+                      const char *from);
+void disk_pending_drop(struct disk *disk, unsigned count);
 int disk_name_find(const struct disk_name *names, unsigned count, const char *name);
 void disk_name_set(struct disk_name *names, unsigned *count, const char *name, unsigned file);
 void disk_name_remove(struct disk_name *names, unsigned *count, const char *name);

@@ -3,7 +3,7 @@
 // Power cuts in the journal's half of the store: each workload runs on a memory disk, and at each
 // place where the disk changes, recovery is given the disks that a cut could leave there.
 //
-//   STATES    how many disks to recover from (default 200,000)
+//   STATES    how many disks to recover from (default 1,000,000)
 //   SEED      where chance begins
 //   WORKLOAD  only those whose name has this in it
 //   ROUND     only this round: 0 has no chance in its threads' order, and all choices of up to 12
@@ -116,7 +116,7 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 
 START_TEST(recovery_finds_what_was_acknowledged_and_nothing_else)
 {
-    uint64_t goal = number_of("STATES", 200000), only = number_of("ROUND", UINT64_MAX);
+    uint64_t goal = number_of("STATES", 1000000), only = number_of("ROUND", UINT64_MAX);
     const char *name = getenv("WORKLOAD");
     uint64_t seed = seed_choose();
     unsigned round = only == UINT64_MAX ? 0 : (unsigned)only, ran = 0;
