@@ -139,7 +139,7 @@ static int change_in(struct tables *tables, MDB_txn *txn, const struct change *c
         state->covered = change->covered;
         state->clean = change->clean;
     } else {
-        state->life++;
+        state->life += SEEDED(LIFE_NOT_COUNTED) ? 0 : 1;
         state->clean = false;
     }
     return rc ? rc : meta_write_state(tables, txn, state);

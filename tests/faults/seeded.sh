@@ -56,8 +56,8 @@ programs=(
 apt=(
     1:crash 2:crash 3:crash 4:crash 5:damage 6:kill 7:journal 8:io 9:crash 10:scan 11:scan 12:scan
     13:scan 14:crash 15:crash 16:crash 17:io 18:io 19:io 20:journal 21:journal 22:journal 23:store
-    24:io 25:scan 26:scan 27:damage 28:scan 29:scan 30:damage 31:damage 32:scan 33:scan 34:crash
-    35:crash 36:crash 37:crash 38:store 39:journal 40:journal
+    24:io 25:scan 26:scan 27:damage 28:scan 29:scan 30:scan 31:scan 32:scan 33:scan 34:crash
+    35:crash 36:crash 37:crash 38:tables 39:journal 40:journal
     41:whole 42:whole 43:whole 44:tables_faults 45:whole 46:whole 47:whole 48:tables 49:tables
     50:store 51:store 52:store 53:tables_faults
 )
@@ -94,6 +94,10 @@ while IFS='|' read -r number text; do
 done < <(sed -nE 's/^ *X\(([0-9]+), [A-Z_0-9]+, *"(.*)"\).*/\1|\2/p' "$list")
 count=${#texts[@]}
 [ -n "${texts[$count]:-}" ] || die "the numbers of $list have a gap, or a line there has another form."
+
+for name in $(sed -nE 's/^ *X\([0-9]+, ([A-Z_0-9]+),.*/\1/p' "$list"); do
+    grep -qr "SEEDED($name)" "$project_dir/plugin/store" || die "$name is in the list and nowhere in the code."
+done
 
 numbers=$(seq 1 "$count")
 if [ -n "$rotate" ]; then

@@ -145,6 +145,26 @@ START_TEST(a_record_that_was_durable_is_damaged)
 }
 END_TEST
 
+START_TEST(only_later_records_of_the_segment_say_that_it_was_durable)
+{
+    journal_make(10);
+    ck_assert_int_eq(unlink(segment_path(2)), 0);
+    ck_assert_int_eq(unlink(segment_path(3)), 0);
+    file_flip_bit(segment_path(1), position_offset(positions[5]) + 50, 1);
+    assert_refused(STORE_EDAMAGED, "later records say that it was on the disk", "0000000001.log");
+}
+END_TEST
+
+START_TEST(only_the_next_segment_says_that_it_was_durable)
+{
+    static const uint8_t zeros[SEGMENT_MIN_BYTES];
+    journal_make(10);
+    uint64_t offset = position_offset(positions[9]);
+    file_overwrite(segment_path(1), offset, zeros, SEGMENT_MIN_BYTES - offset);
+    assert_refused(STORE_EDAMAGED, "later records say that it was on the disk", "0000000001.log");
+}
+END_TEST
+
 START_TEST(a_durable_record_is_wiped_to_zeros)
 {
     uint8_t zeros[4096] = {0};
@@ -335,6 +355,8 @@ int main(void)
     tcase_add_test(cases, the_last_record_is_torn);
     tcase_add_test(cases, a_record_in_the_middle_is_lost_and_was_never_known_durable);
     tcase_add_test(cases, a_record_that_was_durable_is_damaged);
+    tcase_add_test(cases, only_later_records_of_the_segment_say_that_it_was_durable);
+    tcase_add_test(cases, only_the_next_segment_says_that_it_was_durable);
     tcase_add_test(cases, a_durable_record_is_wiped_to_zeros);
     tcase_add_test(cases, the_end_of_the_first_segment_is_lost_and_the_second_is_there);
     tcase_add_test(cases, a_segment_in_the_middle_is_missing);
