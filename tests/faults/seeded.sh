@@ -48,7 +48,8 @@ programs=(
     'kill crash/test_journal_kill'
     'crash crash/test_journal_crash ROUND=1'
     'io faults/test_io_faults'
-    'whole crash/test_store_crash STATES=6000 FAULTS=50'
+    'commits crash/test_store_crash WORKLOAD=commit ROUND=1 FAULTS=0'
+    'compact crash/test_store_crash WORKLOAD=compacted ROUND=1 FAULTS=0'
     'damage damage/test_journal_damage BITS=4000'
 )
 
@@ -58,7 +59,7 @@ apt=(
     13:scan 14:crash 15:crash 16:crash 17:io 18:io 19:io 20:journal 21:journal 22:journal 23:store
     24:io 25:scan 26:scan 27:damage 28:scan 29:scan 30:scan 31:scan 32:scan 33:scan 34:crash
     35:crash 36:crash 37:crash 38:tables 39:journal 40:journal
-    41:whole 42:whole 43:whole 44:tables_faults 45:whole 46:whole 47:whole 48:tables 49:tables
+    41:commits 42:commits 43:commits 44:tables_faults 45:commits 46:compact 47:compact 48:tables 49:tables
     50:store 51:store 52:store 53:tables_faults
 )
 
