@@ -26,9 +26,10 @@ static void print_json(const struct context *ctx)
     json_add_number(document, "queued", stats->queued);
     json_add_number(document, "retained", stats->retained);
     json_add_number(document, "wills", stats->wills);
-    json_add_number(document, "payload_bytes", stats->payload_bytes);
-    json_add_number(document, "payload_stored_bytes", stats->payload_stored_bytes);
+    json_add_number(document, "content_bytes", stats->content_bytes);
+    json_add_number(document, "stored_bytes", stats->stored_bytes);
     json_add_number(document, "dictionary", stats->dictionary);
+    json_add_number(document, "dictionaries", stats->dictionaries);
     json_add_number(document, "lmdb_used_bytes", stats->lmdb_used_bytes);
     json_add_number(document, "lmdb_free_bytes", stats->lmdb_free_bytes);
     json_add_number(document, "lmdb_file_bytes", stats->lmdb_file_bytes);
@@ -75,16 +76,17 @@ static void print_contents(const struct store_stats *stats)
 
     human_count(&value, stats->messages);
     text_adds(&value, " with ");
-    human_bytes(&value, stats->payload_bytes);
-    text_adds(&value, " of payload");
+    human_bytes(&value, stats->content_bytes);
+    text_adds(&value, " of topics, sources, properties and payloads");
     print_line("messages", &value);
 
-    human_bytes(&value, stats->payload_stored_bytes);
-    if (stats->payload_stored_bytes)
-        text_addf(&value, " for these payloads, ratio %.2f",
-                  (double)stats->payload_bytes / (double)stats->payload_stored_bytes);
+    human_bytes(&value, stats->stored_bytes);
+    if (stats->stored_bytes)
+        text_addf(&value, " for these, ratio %.2f",
+                  (double)stats->content_bytes / (double)stats->stored_bytes);
     if (stats->dictionary)
-        text_addf(&value, ", dictionary %llu", (unsigned long long)stats->dictionary);
+        text_addf(&value, ", dictionary %llu (%llu kept)", (unsigned long long)stats->dictionary,
+                  (unsigned long long)stats->dictionaries);
     else
         text_adds(&value, ", no dictionary");
     print_line("compression", &value);

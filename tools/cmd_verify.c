@@ -13,10 +13,15 @@
 #include <sys/mman.h>
 
 const struct verify_stage verify_stages[] = {
-    {"files", false, verify_files},          {"journal", true, verify_journal},
-    {"sessions", true, verify_sessions},     {"subscriptions", true, verify_subscriptions},
-    {"messages", true, verify_messages},     {"queue", true, verify_queue},
-    {"retained", true, verify_retained},     {"wills", true, verify_wills},
+    {"files", false, verify_files},
+    {"journal", true, verify_journal},
+    {"sessions", true, verify_sessions},
+    {"subscriptions", true, verify_subscriptions},
+    {"messages", true, verify_messages},
+    {"queue", true, verify_queue},
+    {"retained", true, verify_retained},
+    {"wills", true, verify_wills},
+    {"dictionaries", true, verify_dictionaries},
     {"references", true, verify_references},
 };
 const size_t verify_stages_count = sizeof(verify_stages) / sizeof(verify_stages[0]);
@@ -125,6 +130,7 @@ static cJSON *report_json(void)
     json_add_number(checked, "queued", counts->queued);
     json_add_number(checked, "retained", counts->retained);
     json_add_number(checked, "wills", counts->wills);
+    json_add_number(checked, "dictionaries", counts->dictionaries);
     json_add_number(checked, "journal_records", counts->journal_records);
     json_add_number(checked, "payload_bytes", counts->payload_bytes);
     return document;

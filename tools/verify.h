@@ -17,6 +17,8 @@ struct verify_counts {
     uint64_t retained;
     uint64_t wills;
     uint64_t payload_bytes;
+    uint64_t content_bytes; // as the statistics count them
+    uint64_t dictionaries;
     uint64_t journal_records;
     uint64_t orphans; // messages that nothing names
     uint64_t orphan_bytes;
@@ -48,6 +50,7 @@ void verify_messages(struct context *ctx, struct verify *verify);
 void verify_queue(struct context *ctx, struct verify *verify);
 void verify_retained(struct context *ctx, struct verify *verify);
 void verify_wills(struct context *ctx, struct verify *verify);
+void verify_dictionaries(struct context *ctx, struct verify *verify);
 void verify_references(struct context *ctx, struct verify *verify);
 void verify_totals(struct context *ctx, struct verify *verify);
 

@@ -6,6 +6,7 @@
 #include "id_set.h"
 #include "progress.h"
 #include "store/properties_wire.h"
+#include "store/values.h"
 #include "verify.h"
 
 #include <inttypes.h>
@@ -114,6 +115,7 @@ static int on_message(void *user, const struct message *message)
     progress_step(&walk->progress);
     walk->verify->counts->messages++;
     walk->verify->counts->payload_bytes += message->payload.len;
+    walk->verify->counts->content_bytes += value_content_bytes(message);
     check_properties(walk, "messages", message->properties, message->store_id);
     return 0;
 }
@@ -179,6 +181,21 @@ void verify_wills(struct context *ctx, struct verify *verify)
     struct walk walk;
     walk_begin(&walk, ctx, verify, "wills", ctx->stats.wills);
     walk_end(&walk, store_each_will(ctx->view, on_will, &walk, &ctx->err));
+}
+
+static int on_dictionary(void *user, const struct store_dictionary *dictionary)
+{
+    struct walk *walk = user;
+    (void)dictionary;
+    walk->verify->counts->dictionaries++;
+    return 0;
+}
+
+void verify_dictionaries(struct context *ctx, struct verify *verify)
+{
+    struct walk walk;
+    walk_begin(&walk, ctx, verify, "dictionaries");
+    walk_end(&walk, store_each_dictionary(ctx->view, on_dictionary, &walk, &ctx->err));
 }
 
 // ---- references ----------------------------------------------------------------------------
@@ -281,10 +298,10 @@ void verify_totals(struct context *ctx, struct verify *verify)
     const struct store_stats *stats = &ctx->stats;
     const struct verify_counts *counts = verify->counts;
     struct text what = {0};
-    if (counts->messages != stats->messages || counts->payload_bytes == stats->payload_bytes)
+    if (counts->messages != stats->messages || counts->content_bytes == stats->content_bytes)
         return;
-    text_addf(&what, "payloads have %" PRIu64 " bytes, and the tables say %" PRIu64,
-              counts->payload_bytes, stats->payload_bytes);
+    text_addf(&what, "messages have %" PRIu64 " bytes, and the tables say %" PRIu64,
+              counts->content_bytes, stats->content_bytes);
     findings_add(&verify->findings,
                  &(struct finding){SEVERITY_ERROR, "meta", what.data, NULL, restore_help});
     text_release(&what);

@@ -2,7 +2,6 @@
 #include "apply.h"
 
 #include "apply_internal.h"
-#include "bytes.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -47,16 +46,16 @@ int apply_reserve(struct apply *apply, enum table table, const struct key *key, 
 int apply_purge(struct apply *apply, enum table table, uint64_t session)
 {
     MDB_cursor *cursor = NULL;
-    uint8_t prefix[KEY_SESSION_BYTES];
-    put_be64(prefix, session);
+    struct key prefix;
+    key_of_session(&prefix, session);
     int rc = apply_open(apply, table, &cursor);
     if (rc)
         return rc;
-    MDB_val key = {sizeof(prefix), prefix};
+    MDB_val key = val_of_span(key_span(&prefix));
     MDB_val value;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    while (rc == 0 && key.mv_size >= sizeof(prefix) &&
-           memcmp(key.mv_data, prefix, sizeof(prefix)) == 0) {
+    while (rc == 0 && key.mv_size >= prefix.len &&
+           memcmp(key.mv_data, prefix.bytes, prefix.len) == 0) {
         rc = mdb_cursor_del(cursor, 0);
         // The cursor stands before what came next, which MDB_NEXT gives.
         if (rc == 0)

@@ -49,50 +49,56 @@ static int by_store_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// The counts are for people: a damaged value that is about to go takes nothing from them.
-static void payload_uncount(struct tables_state *state, const struct key *key, const MDB_val *value)
+// A damaged value that is about to go is not counted: the counts are for people, and for knowing
+// which dictionaries are needed, where one that names none can do no harm.
+static void message_uncount(struct tables_state *state, const struct key *key, const MDB_val *value)
 {
     struct stored_message stored;
-    if (value_message_decode_head(key_span(key), span_of_val(value), &stored))
-        return;
-    uint64_t bytes = stored.payload_len;
-    uint64_t stored_bytes = stored.message.payload.len;
-    state->payload_bytes -= bytes < state->payload_bytes ? bytes : state->payload_bytes;
-    state->payload_stored_bytes -=
-        stored_bytes < state->payload_stored_bytes ? stored_bytes : state->payload_stored_bytes;
+    struct span bytes = span_of_val(value);
+    const char *why = value_message_decode_head(key_span(key), bytes, &stored);
+    if (!why && stored.dictionary)
+        why = value_message_decode(key_span(key), bytes, &stored);
+    if (!why)
+        dictionaries_uncount(state, &stored);
 }
 
-static void message_store(struct apply *apply, const struct message *message,
+static void message_store(struct apply *apply, const struct message *message, size_t content_bytes,
                           struct stored_message *stored)
 {
     struct tables *tables = apply->tables;
-    *stored = (struct stored_message){.message = *message, .payload_len = message->payload.len};
-    if (atomic_load(&tables->compression) == STORE_COMPRESSION_ZSTD)
-        stored->compressed =
-            payload_compress(tables->compressor, atomic_load(&tables->compression_level),
-                             message->payload, &stored->message.payload);
+    *stored = (struct stored_message){.message = *message};
+    if (atomic_load(&tables->compression) != STORE_COMPRESSION_ZSTD)
+        return;
+    uint8_t *plain = payload_compressor_room(tables->compressor, content_bytes);
+    if (!plain)
+        return;
+    value_content_encode(message, plain);
+    struct span content = span_of(plain, content_bytes);
+    stored->compressed =
+        payload_compress(tables->compressor, content, &stored->content, &stored->dictionary);
 }
 
 static int message_put(struct apply *apply, struct appender *appender, const struct key *key,
                        const struct message *message)
 {
     struct stored_message stored;
-    message_store(apply, message, &stored);
+    size_t content_bytes = value_content_bytes(message);
+    message_store(apply, message, content_bytes, &stored);
     size_t bytes = value_message_bytes(&stored);
     unsigned flags = appender_flags(appender, key) | MDB_RESERVE;
     MDB_val key_val = val_of_span(key_span(key));
     MDB_val value = {bytes, NULL};
     int rc = mdb_cursor_put(appender->cursor, &key_val, &value, flags | MDB_NOOVERWRITE);
     if (rc == MDB_KEYEXIST) {
-        payload_uncount(apply->state, key, &value);
+        message_uncount(apply->state, key, &value);
         value = (MDB_val){bytes, NULL};
         rc = mdb_cursor_put(appender->cursor, &key_val, &value, MDB_RESERVE);
     }
     if (rc)
         return rc;
     value_message_encode(&stored, key_span(key), value.mv_data);
-    apply->state->payload_bytes += stored.payload_len;
-    apply->state->payload_stored_bytes += stored.message.payload.len;
+    dictionaries_count(apply->state, &stored, content_bytes,
+                       stored.compressed ? stored.content.len : content_bytes);
     return 0;
 }
 
@@ -107,7 +113,7 @@ static int message_delete(struct apply *apply, struct appender *appender, const 
     }
     if (rc)
         return rc;
-    payload_uncount(apply->state, key, &value);
+    message_uncount(apply->state, key, &value);
     return mdb_cursor_del(appender->cursor, 0);
 }
 
@@ -219,6 +225,106 @@ static int apply_queued(struct apply *apply, struct appender *appender,
                                          : queued_update(apply, appender, &key, entry, &value);
 }
 
+// ---- runs of new entries -----------------------------------------------------------------------
+
+// LMDB splits a page in the middle, and leaves it half empty, unless what is put comes behind all
+// that is in it. New entries of a session never do, for the next session's first entries lie in the
+// same page. So after the first ones of a long run (with fewer the page would become too empty, and
+// be filled from its neighbour) these are lifted off the page, and put back behind the run.
+#define RUN_MIN 256u
+#define RUN_HEAD 64u
+#define LIFT_MAX 128u // more than a page of 4 KiB has
+
+struct lifted {
+    struct key key;
+    uint8_t value[VALUE_QUEUED_MAX_BYTES];
+    size_t value_bytes;
+};
+
+// How many entries from `refs` on are new ones of the same session and direction.
+static uint32_t run_length(const struct queued_ref *refs, uint32_t count)
+{
+    uint32_t length = 0;
+    while (length < count && refs[length].entry->outcome == FOLD_PUT &&
+           refs[length].session == refs[0].session &&
+           refs[length].entry->direction == refs[0].entry->direction)
+        length++;
+    return length;
+}
+
+// Whether two things lie in the same page, which was changed in this transaction and so is in
+// memory of its own. To be wrong costs room, nothing else.
+static bool same_page(const void *a, const void *b, size_t page_bytes)
+{
+    uintptr_t x = (uintptr_t)a;
+    uintptr_t y = (uintptr_t)b;
+    return (x > y ? x - y : y - x) < page_bytes;
+}
+
+// From behind the entry that the cursor stands on to the end of its page.
+static int run_lift(struct apply *apply, struct appender *appender, struct lifted *lifted,
+                    uint32_t *ret_count)
+{
+    MDB_stat stat;
+    MDB_val key;
+    MDB_val value;
+    uint32_t count = 0;
+    int rc = mdb_stat(apply->txn, apply->tables->dbi[TABLE_QUEUE], &stat);
+    if (rc == 0)
+        rc = mdb_cursor_get(appender->cursor, &key, &value, MDB_GET_CURRENT);
+    if (rc)
+        return rc;
+    const void *anchor = value.mv_data;
+    rc = mdb_cursor_get(appender->cursor, &key, &value, MDB_NEXT);
+    while (rc == 0 && count < LIFT_MAX && same_page(anchor, value.mv_data, stat.ms_psize) &&
+           key.mv_size <= sizeof(lifted->key.bytes) && value.mv_size <= sizeof(lifted->value)) {
+        struct lifted *one = &lifted[count++];
+        one->key.len = (uint16_t)key.mv_size;
+        memcpy(one->key.bytes, key.mv_data, key.mv_size);
+        one->value_bytes = value.mv_size;
+        memcpy(one->value, value.mv_data, value.mv_size);
+        rc = mdb_cursor_del(appender->cursor, 0);
+        // The cursor stands before what came next, which MDB_NEXT gives.
+        if (rc == 0)
+            rc = mdb_cursor_get(appender->cursor, &key, &value, MDB_NEXT);
+    }
+    *ret_count = count;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int run_put_back(struct appender *appender, struct lifted *lifted, uint32_t count)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        MDB_val key = val_of_span(key_span(&lifted[i].key));
+        MDB_val value = {lifted[i].value_bytes, lifted[i].value};
+        // What the run itself has put in this place is newer.
+        rc = mdb_cursor_put(appender->cursor, &key, &value, MDB_NOOVERWRITE);
+        rc = rc == MDB_KEYEXIST ? 0 : rc;
+    }
+    return rc;
+}
+
+static int apply_run(struct apply *apply, struct appender *appender, const struct queued_ref *refs,
+                     uint32_t count)
+{
+    uint32_t lifted_count = 0;
+    struct lifted *lifted = malloc(LIFT_MAX * sizeof(*lifted));
+    if (!lifted)
+        return apply_out_of_memory(apply);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        if (i == RUN_HEAD)
+            rc = run_lift(apply, appender, lifted, &lifted_count);
+        if (rc == 0)
+            rc = apply_queued(apply, appender, &refs[i]);
+    }
+    if (rc == 0)
+        rc = run_put_back(appender, lifted, lifted_count);
+    free(lifted);
+    return rc;
+}
+
 int apply_queue(struct apply *apply)
 {
     const struct fold_queued *entries = FOLD_ITEMS(apply->fold, queue, struct fold_queued);
@@ -241,8 +347,14 @@ int apply_queue(struct apply *apply)
     }
     qsort(refs, used, sizeof(*refs), by_session_and_place);
     int rc = appender_open(apply, TABLE_QUEUE, &appender);
-    for (uint32_t i = 0; rc == 0 && i < used; i++)
-        rc = apply_queued(apply, &appender, &refs[i]);
+    for (uint32_t i = 0; rc == 0 && i < used;) {
+        uint32_t length = run_length(refs + i, used - i);
+        if (length >= RUN_MIN)
+            rc = apply_run(apply, &appender, refs + i, length);
+        else
+            rc = apply_queued(apply, &appender, &refs[i]);
+        i += length >= RUN_MIN ? length : 1;
+    }
     if (appender.cursor)
         mdb_cursor_close(appender.cursor);
     free(refs);

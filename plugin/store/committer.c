@@ -160,6 +160,7 @@ static int fold_apply(struct committer *committer, struct store_error *err)
         pinned_release(committer);
         journal_cover(journal, committer->position);
     }
+    tables_train(committer->options.tables, committer->fold);
     if (rc == 0)
         rc = tables_apply(committer->options.tables, committer->fold, committer->position,
                           committer->ends_with_stop, err);

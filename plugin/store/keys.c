@@ -9,9 +9,9 @@
 #include <string.h>
 
 #define LONG_STRING_KEY_BYTES (1 + KEY_STRING_BYTES + KEY_HASH_BYTES)
-#define QUEUED_KEY_BYTES 17u
 
-_Static_assert(KEY_SESSION_BYTES + LONG_STRING_KEY_BYTES <= KEY_MAX_BYTES, "LMDB takes every key");
+_Static_assert(KEY_NUMBER_MAX_BYTES + LONG_STRING_KEY_BYTES <= KEY_MAX_BYTES,
+               "LMDB takes every key");
 
 const char *table_name(enum table table)
 {
@@ -46,6 +46,34 @@ static void key_append_u64(struct key *key, uint64_t value)
     key->len = (uint16_t)(key->len + 8);
 }
 
+// `tag` goes into the upper half of the byte in front.
+static void key_append_number(struct key *key, uint8_t tag, uint64_t number)
+{
+    uint8_t bytes[8];
+    unsigned skipped = 0;
+    put_be64(bytes, number);
+    while (skipped < 8 && bytes[skipped] == 0)
+        skipped++;
+    key->bytes[key->len++] = (uint8_t)(tag << 4 | (8 - skipped));
+    key_append(key, bytes + skipped, 8 - skipped);
+}
+
+// Takes the number off the front of the key. Only the form that key_append_number writes.
+static bool key_take_number(struct span *key, uint8_t *ret_tag, uint64_t *ret_number)
+{
+    const uint8_t *bytes = key->data;
+    uint64_t number = 0;
+    unsigned len = key->len > 0 ? bytes[0] & 15u : 9;
+    if (len > 8 || key->len < 1 + len || (len > 0 && bytes[1] == 0))
+        return false;
+    for (unsigned i = 1; i <= len; i++)
+        number = number << 8 | bytes[i];
+    *ret_tag = bytes[0] >> 4;
+    *ret_number = number;
+    *key = span_of(bytes + 1 + len, key->len - 1 - len);
+    return true;
+}
+
 static void key_append_string(struct key *key, const uint8_t *secret, struct span string)
 {
     key->bytes[key->len++] = KEY_STRING_TAG;
@@ -70,11 +98,16 @@ void key_of_string(struct key *key, const uint8_t *secret, struct span string)
     key_append_string(key, secret, string);
 }
 
+void key_of_session(struct key *key, uint64_t session)
+{
+    key->len = 0;
+    key_append_number(key, 0, session);
+}
+
 void key_of_subscription(struct key *key, const uint8_t *secret, uint64_t session,
                          struct span filter)
 {
-    key->len = 0;
-    key_append_u64(key, session);
+    key_of_session(key, session);
     key_append_string(key, secret, filter);
 }
 
@@ -84,12 +117,17 @@ void key_of_message(struct key *key, uint64_t store_id)
     key_append_u64(key, store_id);
 }
 
+void key_of_dictionary(struct key *key, uint16_t id)
+{
+    key->len = 2;
+    key->bytes[0] = (uint8_t)(id >> 8);
+    key->bytes[1] = (uint8_t)id;
+}
+
 void key_of_queued(struct key *key, uint64_t session, uint8_t direction, uint64_t cmsg_id)
 {
-    key->len = 0;
-    key_append_u64(key, session);
-    key->bytes[key->len++] = direction;
-    key_append_u64(key, cmsg_id);
+    key_of_session(key, session);
+    key_append_number(key, direction, cmsg_id);
 }
 
 enum key_kind key_read_string(struct span key, struct span *ret_string)
@@ -115,25 +153,38 @@ bool key_read_message(struct span key, uint64_t *ret_store_id)
     return true;
 }
 
+bool key_read_dictionary(struct span key, uint16_t *ret_id)
+{
+    const uint8_t *bytes = key.data;
+    uint16_t id = key.len == 2 ? (uint16_t)(bytes[0] << 8 | bytes[1]) : 0;
+    *ret_id = id;
+    return id != 0;
+}
+
 bool key_read_queued(struct span key, uint64_t *ret_session, uint8_t *ret_direction,
                      uint64_t *ret_cmsg_id)
 {
-    const uint8_t *bytes = key.data;
-    if (key.len != QUEUED_KEY_BYTES || bytes[8] > QUEUE_OUT)
+    uint8_t tag;
+    uint8_t direction;
+    uint64_t session;
+    uint64_t cmsg_id;
+    if (!key_take_number(&key, &tag, &session) || tag != 0 ||
+        !key_take_number(&key, &direction, &cmsg_id) || direction > QUEUE_OUT || key.len > 0)
         return false;
-    *ret_session = get_be64(bytes);
-    *ret_direction = bytes[8];
-    *ret_cmsg_id = get_be64(bytes + 9);
+    *ret_session = session;
+    *ret_direction = direction;
+    *ret_cmsg_id = cmsg_id;
     return true;
 }
 
 bool key_read_subscription(struct span key, uint64_t *ret_session, struct span *ret_string_key)
 {
-    if (key.len <= KEY_SESSION_BYTES)
+    uint8_t tag;
+    uint64_t session;
+    if (!key_take_number(&key, &tag, &session) || tag != 0 || key.len == 0)
         return false;
-    *ret_session = get_be64(key.data);
-    *ret_string_key =
-        span_of((const uint8_t *)key.data + KEY_SESSION_BYTES, key.len - KEY_SESSION_BYTES);
+    *ret_session = session;
+    *ret_string_key = key;
     return true;
 }
 
@@ -169,6 +220,7 @@ void key_text(enum table table, struct span key, char text[KEY_TEXT_BYTES])
 {
     uint64_t number;
     uint64_t cmsg_id;
+    uint16_t id;
     uint8_t direction;
     struct span string;
     int used = 0;
@@ -209,6 +261,10 @@ void key_text(enum table table, struct span key, char text[KEY_TEXT_BYTES])
         }
         break;
     case TABLE_DICTIONARIES:
+        if (key_read_dictionary(key, &id)) {
+            snprintf(text, KEY_TEXT_BYTES, "%u", (unsigned)id);
+            return;
+        }
         break;
     }
     text_of_bytes(key, text, KEY_TEXT_BYTES);

@@ -6,6 +6,9 @@
 // key, behind one tag byte; a longer one is its first 480 bytes and a 128-bit hash keyed with the
 // store's secret, and the whole string lies in the value. The two cannot meet: a long key has 497
 // bytes, a short one at most 481. Keys sort as the strings do, long ones by their first bytes.
+//
+// Numbers of which there may be millions are written in as few bytes as they need, behind their
+// number: such keys sort as the numbers do, and none begins another.
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 
@@ -35,6 +38,7 @@ const char *table_lost(enum table table);
 #define KEY_STRING_BYTES 480u // the longest string that is its own key
 #define KEY_HASH_BYTES 16u
 #define KEY_SECRET_BYTES 32u
+#define KEY_NUMBER_MAX_BYTES 9u
 
 struct key {
     uint16_t len;
@@ -51,10 +55,11 @@ void key_of_string(struct key *key, const uint8_t *secret, struct span string);
 void key_of_subscription(struct key *key, const uint8_t *secret, uint64_t session,
                          struct span filter);
 void key_of_message(struct key *key, uint64_t store_id);
+void key_of_dictionary(struct key *key, uint16_t id);
 void key_of_queued(struct key *key, uint64_t session, uint8_t direction, uint64_t cmsg_id);
 
-// The first bytes of every key of a session in subscriptions and queue.
-#define KEY_SESSION_BYTES 8u
+// The first bytes of every key of a session in subscriptions and queue, and of no other session's.
+void key_of_session(struct key *key, uint64_t session);
 
 // Whether the string of this length is only named, not held, by its key.
 static inline bool key_string_is_long(struct span string)
@@ -72,6 +77,7 @@ enum key_kind key_read_string(struct span key, struct span *ret_string);
 
 // False if the key has not the length or a member is out of range.
 bool key_read_message(struct span key, uint64_t *ret_store_id);
+bool key_read_dictionary(struct span key, uint16_t *ret_id);
 bool key_read_queued(struct span key, uint64_t *ret_session, uint8_t *ret_direction,
                      uint64_t *ret_cmsg_id);
 bool key_read_subscription(struct span key, uint64_t *ret_session, struct span *ret_string_key);

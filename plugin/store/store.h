@@ -119,6 +119,23 @@ typedef int store_queued_fn(void *user, const struct queued *queued);
 typedef int store_retained_fn(void *user, const struct retained *retained);
 typedef int store_will_fn(void *user, const struct will *will);
 
+// A dictionary that messages are compressed with, what it did in the trial that it was taken after,
+// and what the messages that need it come to.
+struct store_dictionary {
+    uint32_t id;
+    uint32_t bytes;
+    bool in_use;            // by messages to come; the others are kept for those that need them
+    int64_t trained_ms;     // since the epoch
+    uint32_t samples;       // messages it was trained on
+    uint64_t trial_bytes;   // contents of other messages, as published
+    uint64_t before_bytes;  // the same as they would have been stored before
+    uint64_t after_bytes;   // and with this dictionary
+    uint64_t messages;      // that need it
+    uint64_t content_bytes; // of these, as published
+    uint64_t stored_bytes;  // of these, as they lie in LMDB
+};
+typedef int store_dictionary_fn(void *user, const struct store_dictionary *dictionary);
+
 // A view is one consistent picture of LMDB (one read transaction), so that a session's queue and
 // the messages it names belong together. It holds freed pages back: close it soon while a broker
 // runs. Any thread, one thread per view; close it on the thread that opened it.
@@ -142,6 +159,8 @@ int store_each_retained(struct store_view *view, store_retained_fn *fn, void *us
                         struct store_error *err);
 int store_each_will(struct store_view *view, store_will_fn *fn, void *user,
                     struct store_error *err);
+int store_each_dictionary(struct store_view *view, store_dictionary_fn *fn, void *user,
+                          struct store_error *err);
 
 // Has the walks of a view pass over damage: each damaged value is told to `fn` and left out, an
 // entry too whose callback returns STORE_EDAMAGED, and entries that could not be reached. Without,
@@ -208,11 +227,12 @@ struct store_stats {
     uint64_t queued;
     uint64_t retained;
     uint64_t wills;
-    uint64_t payload_bytes;        // of all messages, as published
-    uint64_t payload_stored_bytes; // the same as they lie in LMDB
-    uint64_t dictionary;           // id in use, 0: none
-    uint64_t lmdb_used_bytes;      // pages in use
-    uint64_t lmdb_free_bytes;      // pages free within the file
+    uint64_t content_bytes;   // of all messages (topic, source, properties, payload), as published
+    uint64_t stored_bytes;    // the same as they lie in LMDB
+    uint64_t dictionary;      // id in use, 0: none
+    uint64_t dictionaries;    // that messages need
+    uint64_t lmdb_used_bytes; // pages in use
+    uint64_t lmdb_free_bytes; // pages free within the file
     uint64_t lmdb_file_bytes;
     uint64_t lmdb_map_bytes; // address space reserved
     uint64_t journal_bytes;  // all segment files

@@ -27,9 +27,11 @@ static struct tables *tables_new(const struct tables_options *options)
     tables->read_only = options->read_only;
     tables->name = options->name;
     tables->path = strdup(options->path);
-    if (!options->read_only)
+    if (!options->read_only) {
         tables->compressor = payload_compressor_new();
-    if (!tables->path || (!options->read_only && !tables->compressor)) {
+        tables->trainer = trainer_new();
+    }
+    if (!tables->path || (!options->read_only && !(tables->compressor && tables->trainer))) {
         tables_close(tables);
         return NULL;
     }
@@ -102,6 +104,7 @@ void tables_close(struct tables *tables)
         return;
     tables_env_close(tables);
     payload_compressor_free(tables->compressor);
+    trainer_free(tables->trainer);
     pthread_cond_destroy(&tables->gate_changed);
     pthread_mutex_destroy(&tables->gate);
     free(tables->path);
@@ -135,7 +138,11 @@ static int change_in(struct tables *tables, MDB_txn *txn, const struct change *c
         !SEEDED(LANDED_TWICE))
         return 0;
     if (change->fold) {
-        rc = apply_fold(tables, txn, change->fold, state, err);
+        rc = dictionaries_begin(tables, txn, state);
+        if (rc == 0)
+            rc = apply_fold(tables, txn, change->fold, state, err);
+        if (rc == 0)
+            rc = dictionaries_end(tables, txn, state);
         state->covered = change->covered;
         state->clean = change->clean;
     } else {
@@ -208,7 +215,10 @@ int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, boo
 {
     struct tables_state state;
     struct change change = {.fold = fold, .covered = covered, .clean = clean};
-    return change_make(tables, &change, &state, err);
+    int rc = change_make(tables, &change, &state, err);
+    if (rc == 0)
+        trainer_taken(tables->trainer);
+    return rc;
 }
 
 // ---- meta and statistics -------------------------------------------------------------------
@@ -229,11 +239,10 @@ int tables_meta(struct tables *tables, struct tables_meta *ret_meta, struct stor
         .life = state.life,
         .covered = state.covered,
         .clean = state.clean,
-        .payload_bytes = state.payload_bytes,
-        .payload_stored_bytes = state.payload_stored_bytes,
         .dictionary = state.dictionary,
         .anomalies = state.anomalies,
     };
+    dictionaries_totals(&state, &ret_meta->content_bytes, &ret_meta->stored_bytes);
     memcpy(ret_meta->store_id, tables->store_id, sizeof(ret_meta->store_id));
     return 0;
 }
@@ -266,9 +275,10 @@ static int counts_read(struct tables *tables, MDB_txn *txn, struct store_stats *
         enum table table;
         uint64_t *count;
     } counts[] = {
-        {TABLE_SESSIONS, &stats->sessions}, {TABLE_SUBSCRIPTIONS, &stats->subscriptions},
-        {TABLE_MESSAGES, &stats->messages}, {TABLE_QUEUE, &stats->queued},
-        {TABLE_RETAINED, &stats->retained}, {TABLE_WILLS, &stats->wills},
+        {TABLE_SESSIONS, &stats->sessions},         {TABLE_SUBSCRIPTIONS, &stats->subscriptions},
+        {TABLE_MESSAGES, &stats->messages},         {TABLE_QUEUE, &stats->queued},
+        {TABLE_RETAINED, &stats->retained},         {TABLE_WILLS, &stats->wills},
+        {TABLE_DICTIONARIES, &stats->dictionaries},
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof(counts) / sizeof(counts[0]); i++) {
@@ -316,8 +326,7 @@ int tables_stats(struct tables *tables, struct store_stats *stats, struct store_
     tables_read_end(tables, txn);
     if (rc)
         return rc;
-    found.payload_bytes = state.payload_bytes;
-    found.payload_stored_bytes = state.payload_stored_bytes;
+    dictionaries_totals(&state, &found.content_bytes, &found.stored_bytes);
     found.dictionary = state.dictionary;
     found.anomalies = state.anomalies;
     *stats = found;

@@ -33,12 +33,12 @@ struct tables_options {
 struct tables_meta {
     uint32_t format_version;
     uint8_t store_id[16];
-    uint64_t life;    // number of opens for writing
-    uint64_t covered; // journal position up to which the tables hold everything
-    bool clean;       // the last thing folded in was a stop mark
-    uint64_t payload_bytes;
-    uint64_t payload_stored_bytes;
-    uint64_t dictionary;
+    uint64_t life;          // number of opens for writing
+    uint64_t covered;       // journal position up to which the tables hold everything
+    bool clean;             // the last thing folded in was a stop mark
+    uint64_t content_bytes; // of all messages, as published
+    uint64_t stored_bytes;  // the same as they lie in the tables
+    uint16_t dictionary;    // in use, 0: none
     uint64_t anomalies;
 };
 
@@ -59,6 +59,12 @@ int tables_begin_life(struct tables *tables, uint64_t *ret_life, struct store_er
 // `clean`: the stretch ends with a stop mark.
 int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, bool clean,
                  struct store_error *err);
+
+// Before a tables_apply, on the same thread: takes samples of what is about to go in. When enough
+// has come since the last time it trains a dictionary on them and, should a trial on others show a
+// gain, has tables_apply put it in use. That takes some tenths of a second at most. It never fails:
+// without memory all stays as it is.
+void tables_train(struct tables *tables, struct fold *fold);
 
 void tables_set_compression(struct tables *tables, enum store_compression compression, int level);
 

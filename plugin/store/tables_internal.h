@@ -8,20 +8,31 @@
 #include "keys.h"
 #include "payload.h"
 #include "tables.h"
+#include "trainer.h"
+#include "values.h"
 
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+// What the messages that need a dictionary come to; id 0: those that need none.
+struct dictionary_use {
+    uint16_t id;
+    uint64_t messages;
+    uint64_t content_bytes; // as published
+    uint64_t stored_bytes;  // the same as it lies in the table
+};
+
 // The value "state" of the meta table: all that changes with each transaction.
+#define STATE_USES_MAX 16u // the first is that of id 0
 struct tables_state {
     uint64_t life;
     uint64_t covered;
     uint64_t next_session;
-    uint64_t payload_bytes;
-    uint64_t payload_stored_bytes;
-    uint64_t dictionary;
     uint64_t anomalies;
+    struct dictionary_use uses[STATE_USES_MAX];
+    uint16_t dictionary; // in use, 0: none
+    uint8_t use_count;
     bool clean;
 };
 
@@ -41,6 +52,7 @@ struct tables {
 
     // The committer's thread.
     struct payload_compressor *compressor;
+    struct trainer *trainer;
 
     _Atomic bool broken; // LMDB failed in a way after which it must not be used
     _Atomic int compression;
@@ -112,5 +124,25 @@ int meta_read_state(struct tables *tables, MDB_txn *txn, struct tables_state *re
                     struct store_error *err);
 // Returns LMDB's result.
 int meta_write_state(struct tables *tables, MDB_txn *txn, const struct tables_state *state);
+
+// ---- dictionaries (tables_dictionaries.c) ---------------------------------------------------
+
+// Within a write transaction: takes in what the trainer has made, has the compressor use what is
+// in use, and removes what no message needs any more. Return LMDB's result.
+int dictionaries_begin(struct tables *tables, MDB_txn *txn, struct tables_state *state);
+int dictionaries_end(struct tables *tables, MDB_txn *txn, struct tables_state *state);
+
+// Counts a message in or out.
+void dictionaries_count(struct tables_state *state, const struct stored_message *stored,
+                        size_t content_bytes, size_t stored_bytes);
+void dictionaries_uncount(struct tables_state *state, const struct stored_message *stored);
+
+void dictionaries_totals(const struct tables_state *state, uint64_t *ret_content_bytes,
+                         uint64_t *ret_stored_bytes);
+
+// The dictionary of this id, as the transaction sees it; it points into LMDB. STORE_ENOTFOUND,
+// STORE_EDAMAGED.
+int dictionaries_get(struct tables *tables, MDB_txn *txn, uint16_t id,
+                     struct dictionary *ret_dictionary, struct store_error *err);
 
 #endif

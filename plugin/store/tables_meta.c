@@ -14,7 +14,9 @@
 
 #define MAGIC_BYTES (12u + VALUE_CHECKSUM_BYTES)
 #define IDENTITY_BYTES (1u + 16u + KEY_SECRET_BYTES + VALUE_CHECKSUM_BYTES)
-#define STATE_BYTES (2u + 7u * 8u + VALUE_CHECKSUM_BYTES)
+#define STATE_FIXED_BYTES (2u + 4u * 8u + 3u)
+#define USE_BYTES (2u + 3u * 8u)
+#define STATE_MAX_BYTES (STATE_FIXED_BYTES + STATE_USES_MAX * USE_BYTES + VALUE_CHECKSUM_BYTES)
 
 static int meta_put(struct tables *tables, MDB_txn *txn, const struct key *key, uint8_t *bytes,
                     size_t len)
@@ -52,7 +54,7 @@ static int put_identity(struct tables *tables, MDB_txn *txn, const struct tables
 
 int meta_write_state(struct tables *tables, MDB_txn *txn, const struct tables_state *state)
 {
-    uint8_t bytes[STATE_BYTES];
+    uint8_t bytes[STATE_MAX_BYTES];
     struct value_writer writer = {bytes, bytes};
     struct key key;
     key_of_name(&key, META_STATE);
@@ -61,12 +63,17 @@ int meta_write_state(struct tables *tables, MDB_txn *txn, const struct tables_st
     value_write_u64(&writer, state->life);
     value_write_u64(&writer, state->covered);
     value_write_u64(&writer, state->next_session);
-    value_write_u64(&writer, state->payload_bytes);
-    value_write_u64(&writer, state->payload_stored_bytes);
-    value_write_u64(&writer, state->dictionary);
     value_write_u64(&writer, state->anomalies);
+    value_write_u16(&writer, state->dictionary);
+    value_write_u8(&writer, state->use_count);
+    for (unsigned i = 0; i < state->use_count; i++) {
+        value_write_u16(&writer, state->uses[i].id);
+        value_write_u64(&writer, state->uses[i].messages);
+        value_write_u64(&writer, state->uses[i].content_bytes);
+        value_write_u64(&writer, state->uses[i].stored_bytes);
+    }
     value_seal(&writer, TABLE_META, key_span(&key));
-    return meta_put(tables, txn, &key, bytes, sizeof(bytes));
+    return meta_put(tables, txn, &key, bytes, (size_t)(writer.at - bytes));
 }
 
 int meta_create(struct tables *tables, MDB_txn *txn, const struct tables_options *options)
@@ -166,10 +173,17 @@ int meta_read_state(struct tables *tables, MDB_txn *txn, struct tables_state *re
     state.life = value_read_u64(&reader);
     state.covered = value_read_u64(&reader);
     state.next_session = value_read_u64(&reader);
-    state.payload_bytes = value_read_u64(&reader);
-    state.payload_stored_bytes = value_read_u64(&reader);
-    state.dictionary = value_read_u64(&reader);
     state.anomalies = value_read_u64(&reader);
+    state.dictionary = value_read_u16(&reader);
+    state.use_count = value_read_u8(&reader);
+    if (state.use_count > STATE_USES_MAX)
+        return tables_damaged(err, TABLE_META, key_span(&key), "a field is out of range");
+    for (unsigned i = 0; i < state.use_count; i++) {
+        state.uses[i].id = value_read_u16(&reader);
+        state.uses[i].messages = value_read_u64(&reader);
+        state.uses[i].content_bytes = value_read_u64(&reader);
+        state.uses[i].stored_bytes = value_read_u64(&reader);
+    }
     const char *why = value_close(&reader);
     if (why)
         return tables_damaged(err, TABLE_META, key_span(&key), why);

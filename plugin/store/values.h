@@ -33,21 +33,45 @@ void value_queued_encode(const struct queued *queued, struct span key, uint8_t *
 const char *value_queued_decode(struct span key, struct span value, uint64_t *ret_session,
                                 struct queued *ret_queued);
 
-// A message as it lies in LMDB: message.payload is what is stored.
+// A message as it lies in LMDB. What is long or often the same (topic, source, properties, payload)
+// is its content: one run of bytes, plain or as a zstd frame.
 struct stored_message {
-    struct message message;
-    uint32_t payload_len; // as published
-    uint32_t dictionary;  // id of the dictionary that the frame needs, 0: none
-    bool compressed;      // message.payload is a zstd frame
+    struct message message; // when read from a frame: only what lies beside the content
+    struct span content;    // the frame, or, when read, the plain content
+    uint16_t dictionary;    // id of the dictionary that the frame needs, 0: none
+    bool compressed;        // the content is a frame
 };
 
 size_t value_message_bytes(const struct stored_message *stored);
 void value_message_encode(const struct stored_message *stored, struct span key, uint8_t *dst);
 const char *value_message_decode(struct span key, struct span value,
                                  struct stored_message *ret_stored);
-// Without the checksum, which would read the whole payload: for what is about to be deleted.
+// Without the checksum, which would read the whole content: for what is about to be deleted. A
+// plain content is not looked into.
 const char *value_message_decode_head(struct span key, struct span value,
                                       struct stored_message *ret_stored);
+
+size_t value_content_bytes(const struct message *message);
+void value_content_encode(const struct message *message, uint8_t *dst);
+// Fills the members of `message` that a content has; they point into it.
+const char *value_content_decode(struct span content, struct message *message);
+
+// A dictionary, and how the trial went that it was taken after.
+#define DICTIONARY_MAX_BYTES (128u * 1024u)
+struct dictionary {
+    struct span bytes;
+    uint16_t id;
+    int64_t trained_ms;    // since the epoch
+    uint32_t samples;      // contents it was trained on
+    uint64_t trial_bytes;  // of other contents
+    uint64_t before_bytes; // the same as they would have been stored before
+    uint64_t after_bytes;  // and with this dictionary
+};
+
+size_t value_dictionary_bytes(const struct dictionary *dictionary);
+void value_dictionary_encode(const struct dictionary *dictionary, struct span key, uint8_t *dst);
+const char *value_dictionary_decode(struct span key, struct span value,
+                                    struct dictionary *ret_dictionary);
 
 size_t value_retained_bytes(const struct retained *retained);
 void value_retained_encode(const struct retained *retained, struct span key, uint8_t *dst);

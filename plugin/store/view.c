@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // One consistent picture of the tables: a read transaction, and what it takes to unpack payloads.
-#include "bytes.h"
 #include "tables_internal.h"
 #include "values.h"
 
@@ -221,11 +220,11 @@ struct member_walk {
 static int session_members(void *user, const struct session *session)
 {
     struct member_walk *walk = user;
-    uint8_t prefix[KEY_SESSION_BYTES];
-    put_be64(prefix, session->number);
+    struct key prefix;
+    key_of_session(&prefix, session->number);
     walk->client_id = session->client_id;
-    return table_walk(walk->view, walk->table, span_of(prefix, sizeof(prefix)), walk->entry, walk,
-                      &walk->walked, walk->err);
+    return table_walk(walk->view, walk->table, key_span(&prefix), walk->entry, walk, &walk->walked,
+                      walk->err);
 }
 
 static int members_walk(struct member_walk *walk, struct span client_id)
@@ -297,26 +296,41 @@ int store_each_queued(struct store_view *view, struct span client_id, store_queu
 
 // ---- messages ------------------------------------------------------------------------------
 
-// Puts the payload as it was published in the place of what is stored.
+// The dictionary of this view's picture, digested, for all messages that need it.
+static int dictionary_add(struct store_view *view, uint16_t id, struct store_error *err)
+{
+    struct dictionary dictionary;
+    int rc = dictionaries_get(view->tables, view->txn, id, &dictionary, err);
+    if (rc == 0)
+        rc = payload_decompressor_add(view->decompressor, id, dictionary.bytes, err);
+    return rc == STORE_ENOTFOUND ? STORE_EDAMAGED : rc;
+}
+
+// Puts the content as it was published in the place of the frame.
 static int message_unpack(struct store_view *view, struct span key, struct stored_message *stored,
                           struct store_error *err)
 {
     struct store_error own = {0};
+    int rc = 0;
     if (!stored->compressed)
         return 0;
-    if (stored->dictionary)
-        return tables_damaged(err, TABLE_MESSAGES, key, "it needs a dictionary that is not here");
     if (!view->decompressor)
         view->decompressor = payload_decompressor_new();
     if (!view->decompressor)
         return error_set(err, STORE_ENOMEM, "out of memory while reading a message");
-    int rc = payload_decompress(view->decompressor, stored->message.payload, stored->payload_len,
-                                &stored->message.payload, &own);
+    if (stored->dictionary && !payload_decompressor_has(view->decompressor, stored->dictionary))
+        rc = dictionary_add(view, stored->dictionary, &own);
+    if (rc == 0)
+        rc = payload_decompress(view->decompressor, stored->content, stored->dictionary,
+                                &stored->content, &own);
     if (rc == STORE_EDAMAGED)
         return tables_damaged(err, TABLE_MESSAGES, key, own.sentence);
     if (rc && err)
         *err = own;
-    return rc;
+    if (rc)
+        return rc;
+    const char *why = value_content_decode(stored->content, &stored->message);
+    return why ? tables_damaged(err, TABLE_MESSAGES, key, why) : 0;
 }
 
 static int message_read(struct store_view *view, struct span key, struct span value,
@@ -474,6 +488,49 @@ int store_get_will(struct store_view *view, struct span client_id, struct will *
     return 0;
 }
 
+// ---- dictionaries --------------------------------------------------------------------------
+
+struct dictionary_walk {
+    const struct tables_state *state;
+    store_dictionary_fn *fn;
+    void *user;
+};
+
+static int dictionary_entry(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct dictionary_walk *walk = user;
+    struct dictionary dictionary;
+    const char *why = value_dictionary_decode(key, value, &dictionary);
+    if (why)
+        return tables_damaged(err, TABLE_DICTIONARIES, key, why);
+    struct store_dictionary shown = {.id = dictionary.id,
+                                     .bytes = dictionary.bytes.len,
+                                     .in_use = dictionary.id == walk->state->dictionary,
+                                     .trained_ms = dictionary.trained_ms,
+                                     .samples = dictionary.samples,
+                                     .trial_bytes = dictionary.trial_bytes,
+                                     .before_bytes = dictionary.before_bytes,
+                                     .after_bytes = dictionary.after_bytes};
+    for (unsigned i = 0; i < walk->state->use_count; i++) {
+        const struct dictionary_use *use = &walk->state->uses[i];
+        if (use->id != dictionary.id)
+            continue;
+        shown.messages = use->messages;
+        shown.content_bytes = use->content_bytes;
+        shown.stored_bytes = use->stored_bytes;
+    }
+    return walk->fn(walk->user, &shown);
+}
+
+int store_each_dictionary(struct store_view *view, store_dictionary_fn *fn, void *user,
+                          struct store_error *err)
+{
+    struct tables_state state;
+    struct dictionary_walk walk = {&state, fn, user};
+    int rc = meta_read_state(view->tables, view->txn, &state, err);
+    return rc ? rc : table_walk_all(view, TABLE_DICTIONARIES, dictionary_entry, &walk, err);
+}
+
 // ---- checking ------------------------------------------------------------------------------
 
 static int check_session(void *user, struct span key, struct span value, struct store_error *err)
@@ -527,15 +584,24 @@ static int check_will(void *user, struct span key, struct span value, struct sto
     return why ? tables_damaged(err, TABLE_WILLS, key, why) : 0;
 }
 
+static int check_dictionary(void *user, struct span key, struct span value, struct store_error *err)
+{
+    struct dictionary dictionary;
+    const char *why = value_dictionary_decode(key, value, &dictionary);
+    (void)user;
+    return why ? tables_damaged(err, TABLE_DICTIONARIES, key, why) : 0;
+}
+
 int tables_check(struct tables *tables, struct store_error *err)
 {
     static const struct {
         enum table table;
         entry_fn *check;
     } checks[] = {
-        {TABLE_SESSIONS, check_session},  {TABLE_SUBSCRIPTIONS, check_subscription},
-        {TABLE_MESSAGES, check_message},  {TABLE_QUEUE, check_queued},
-        {TABLE_RETAINED, check_retained}, {TABLE_WILLS, check_will},
+        {TABLE_SESSIONS, check_session},        {TABLE_SUBSCRIPTIONS, check_subscription},
+        {TABLE_MESSAGES, check_message},        {TABLE_QUEUE, check_queued},
+        {TABLE_RETAINED, check_retained},       {TABLE_WILLS, check_will},
+        {TABLE_DICTIONARIES, check_dictionary},
     };
     struct store_view *view = NULL;
     int rc = tables_view_open(&view, tables, err);

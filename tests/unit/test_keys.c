@@ -164,10 +164,57 @@ START_TEST(queue_keys_are_read_back)
     ck_assert_uint_eq(direction, QUEUE_OUT);
     ck_assert_uint_eq(cmsg_id, 0x1112131415161718u);
     ck_assert(!key_read_queued(span_of(key.bytes, key.len - 1u), &session, &direction, &cmsg_id));
-    key.bytes[8] = 2;
+    key.bytes[9] = 0x28; // a direction that there is not
     ck_assert(!key_read_queued(key_span(&key), &session, &direction, &cmsg_id));
     ck_assert(!key_read_message(span_of(key.bytes, 7), &session));
     ck_assert(!key_read_message(span_of(key.bytes, 9), &session));
+}
+END_TEST
+
+// Else one entry could lie under two keys.
+START_TEST(a_number_has_one_form)
+{
+    static const struct {
+        uint8_t bytes[12];
+        uint32_t len;
+    } malformed[] = {
+        {{0}, 0},
+        {{1}, 1},                                      // the number is missing
+        {{1, 5}, 2},                                   // nothing follows
+        {{1, 5, 0x11}, 3},                             // the second one is missing
+        {{2, 0, 5, 0x11, 1}, 5},                       // a zero in front
+        {{1, 5, 0x12, 0, 1}, 5},                       //
+        {{0x11, 5, 0x11, 1}, 4},                       // a session with a direction
+        {{1, 5, 0x21, 1}, 4},                          // a direction that there is not
+        {{1, 5, 0x11, 1, 0}, 5},                       // bytes left over
+        {{9, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0x11, 1}, 12}, // more than 64 bits
+    };
+    uint64_t session;
+    uint64_t cmsg_id;
+    uint8_t direction;
+    struct span string_key;
+    for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+        struct span key = span_of(malformed[i].bytes, malformed[i].len);
+        ck_assert_msg(!key_read_queued(key, &session, &direction, &cmsg_id), "case %zu", i);
+    }
+    ck_assert(!key_read_subscription(span_of("\002\000\005\001a", 5), &session, &string_key));
+    ck_assert(!key_read_subscription(span_of("\021\005\001a", 4), &session, &string_key));
+}
+END_TEST
+
+START_TEST(dictionary_keys_are_read_back)
+{
+    struct key before;
+    struct key key;
+    uint16_t id;
+    key_of_dictionary(&before, 255);
+    key_of_dictionary(&key, 256);
+    ck_assert_int_lt(compare(&before, &key), 0);
+    ck_assert(key_read_dictionary(key_span(&key), &id));
+    ck_assert_uint_eq(id, 256);
+    ck_assert(!key_read_dictionary(span_of("\000\000", 2), &id));
+    ck_assert(!key_read_dictionary(span_of("\001", 1), &id));
+    ck_assert(!key_read_dictionary(span_of("\001\000\000", 3), &id));
 }
 END_TEST
 
@@ -183,7 +230,7 @@ START_TEST(subscription_keys_are_read_back)
     ck_assert_uint_eq(session, 77);
     ck_assert_int_eq(key_read_string(string_key, &string), KEY_SHORT);
     ck_assert(span_equal(string, span_str("a/#")));
-    ck_assert(!key_read_subscription(span_of(key.bytes, KEY_SESSION_BYTES), &session, &string_key));
+    ck_assert(!key_read_subscription(span_of(key.bytes, 2), &session, &string_key));
 
     memset(filter, 'f', sizeof(filter));
     key_of_subscription(&key, secret, UINT64_MAX, span_of(filter, sizeof(filter)));
@@ -195,8 +242,9 @@ END_TEST
 
 START_TEST(the_bytes_of_keys_never_change)
 {
-    static const uint8_t queued[] = {0, 0, 0, 0, 0, 0, 1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 9};
-    static const uint8_t subscription[] = {0, 0, 0, 0, 0, 0, 0, 3, 1, 'a', '/', '#'};
+    static const uint8_t queued[] = {2, 1, 2, 0x16, 1, 0, 0, 0, 0, 9};
+    static const uint8_t subscription[] = {1, 3, 1, 'a', '/', '#'};
+    static const uint8_t dictionary[] = {1, 2};
     static const uint8_t hash[] = {0x9d, 0xe9, 0x88, 0x87, 0x7b, 0x9e, 0xcb, 0x23,
                                    0x8f, 0xf6, 0xe0, 0xb7, 0x7e, 0x2f, 0x4f, 0xaa};
     char text[500];
@@ -207,6 +255,9 @@ START_TEST(the_bytes_of_keys_never_change)
     key_of_subscription(&key, secret, 3, span_str("a/#"));
     ck_assert_uint_eq(key.len, sizeof(subscription));
     ck_assert_mem_eq(key.bytes, subscription, sizeof(subscription));
+    key_of_dictionary(&key, 0x102);
+    ck_assert_uint_eq(key.len, sizeof(dictionary));
+    ck_assert_mem_eq(key.bytes, dictionary, sizeof(dictionary));
     memset(text, 'x', sizeof(text));
     key = string_key(text, sizeof(text));
     ck_assert_mem_eq(key.bytes + 481, hash, sizeof(hash));
@@ -229,6 +280,9 @@ START_TEST(keys_are_told_to_a_person_without_control_characters)
     key_of_subscription(&key, secret, 3, span_str("a/#"));
     key_text(TABLE_SUBSCRIPTIONS, key_span(&key), text);
     ck_assert_str_eq(text, "session 3 \"a/#\"");
+    key_of_dictionary(&key, 4711);
+    key_text(TABLE_DICTIONARIES, key_span(&key), text);
+    ck_assert_str_eq(text, "4711");
     key_text(TABLE_MESSAGES, span_of("\001\002", 2), text);
     ck_assert_str_eq(text, "0102");
     key_text(TABLE_QUEUE, span_of("", 0), text);
@@ -242,7 +296,10 @@ START_TEST(any_key_fits_the_text)
     for (int table = 0; table < TABLE_COUNT; table++) {
         for (int fill = 0; fill < 256; fill += 5) {
             memset(bytes, fill, sizeof(bytes));
-            bytes[table == TABLE_SUBSCRIPTIONS ? KEY_SESSION_BYTES : 0] = KEY_STRING_TAG;
+            if (table == TABLE_SUBSCRIPTIONS)
+                memcpy(bytes, "\001\005\001", 3);
+            else
+                bytes[0] = KEY_STRING_TAG;
             for (size_t len = 0; len <= sizeof(bytes); len++) {
                 char text[KEY_TEXT_BYTES + 1];
                 memset(text, '#', sizeof(text));
@@ -267,6 +324,8 @@ int main(void)
     tcase_add_test(tests, malformed_string_keys_are_told);
     tcase_add_test(tests, numbers_sort_as_numbers);
     tcase_add_test(tests, queue_keys_are_read_back);
+    tcase_add_test(tests, a_number_has_one_form);
+    tcase_add_test(tests, dictionary_keys_are_read_back);
     tcase_add_test(tests, subscription_keys_are_read_back);
     tcase_add_test(tests, the_bytes_of_keys_never_change);
     tcase_add_test(tests, keys_are_told_to_a_person_without_control_characters);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "store/payload.h"
-#include "store/record.h"
 #include "support.h"
 
 #include <check.h>
@@ -45,16 +44,39 @@ static uint8_t *noise_make(size_t len)
     return bytes;
 }
 
-static void round_trip(const uint8_t *bytes, size_t len, int level)
+static uint8_t *content_make(uint8_t *bytes, size_t len)
+{
+    uint8_t *room = payload_compressor_room(compressor, len);
+    ck_assert_ptr_nonnull(room);
+    memcpy(room, bytes, len);
+    return room;
+}
+
+static void round_trip(uint8_t *bytes, size_t len, int level)
 {
     struct store_error err = {0};
     struct span frame;
-    struct span payload;
-    ck_assert(payload_compress(compressor, level, span_of(bytes, len), &frame));
+    struct span content;
+    uint16_t dictionary = 99;
+    payload_compressor_use(compressor, level, 0, span_str(NULL));
+    ck_assert(
+        payload_compress(compressor, span_of(content_make(bytes, len), len), &frame, &dictionary));
+    ck_assert_uint_eq(dictionary, 0);
     ck_assert_uint_le(frame.len + len / 8 + PAYLOAD_SAVE_MIN_BYTES, len);
-    ck_assert_msg(payload_decompress(decompressor, frame, (uint32_t)len, &payload, &err) == 0, "%s",
+    ck_assert_msg(payload_decompress(decompressor, frame, 0, &content, &err) == 0, "%s",
                   err.sentence);
-    ck_assert(span_equal(payload, span_of(bytes, len)));
+    ck_assert(span_equal(content, span_of(bytes, len)));
+}
+
+// A frame of `len` bytes of text, in memory of the compressor.
+static struct span frame_make(size_t len)
+{
+    struct span frame;
+    uint16_t dictionary;
+    uint8_t *bytes = text_make(len);
+    ck_assert(payload_compress(compressor, span_of(bytes, len), &frame, &dictionary));
+    free(bytes);
+    return frame;
 }
 
 START_TEST(what_compresses_comes_back)
@@ -70,29 +92,33 @@ START_TEST(what_compresses_comes_back)
 }
 END_TEST
 
-START_TEST(small_payloads_stay_plain)
+START_TEST(small_contents_stay_plain)
 {
     struct span frame = span_str("untouched");
+    uint16_t dictionary = 99;
     char zeros[63] = {0};
     for (size_t len = 0; len <= sizeof(zeros); len++)
-        ck_assert(!payload_compress(compressor, 1, span_of(zeros, len), &frame));
-    ck_assert(!payload_compress(compressor, 1, span_str(NULL), &frame));
+        ck_assert(!payload_compress(compressor, span_of(zeros, len), &frame, &dictionary));
+    ck_assert(!payload_compress(compressor, span_str(NULL), &frame, &dictionary));
     ck_assert(span_equal(frame, span_str("untouched")));
+    ck_assert_uint_eq(dictionary, 99);
 }
 END_TEST
 
 START_TEST(what_does_not_compress_stays_plain)
 {
     struct span frame = span_str("untouched");
+    uint16_t dictionary = 99;
     uint8_t *bytes = noise_make(100000);
     for (size_t len = 64; len <= 100000; len = len * 3 + 1)
-        ck_assert(!payload_compress(compressor, 1, span_of(bytes, len), &frame));
+        ck_assert(!payload_compress(compressor, span_of(bytes, len), &frame, &dictionary));
     ck_assert(span_equal(frame, span_str("untouched")));
+    ck_assert_uint_eq(dictionary, 99);
     free(bytes);
 }
 END_TEST
 
-START_TEST(memory_of_a_large_payload_is_given_back)
+START_TEST(memory_of_a_large_content_is_given_back)
 {
     uint8_t *bytes = text_make(20000000);
     round_trip(bytes, 20000000, 3);
@@ -102,90 +128,98 @@ START_TEST(memory_of_a_large_payload_is_given_back)
 }
 END_TEST
 
-START_TEST(another_length_than_the_frame_has_is_damage)
+START_TEST(a_frame_that_lies_about_its_size_is_damage)
 {
-    uint8_t *bytes = text_make(5000);
-    struct span frame;
-    struct span payload;
-    ck_assert(payload_compress(compressor, 1, span_of(bytes, 5000), &frame));
-    static const uint32_t wrong[] = {0, 1, 4999, 5001, 268435456, UINT32_MAX};
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    // The text is 200 bytes: the frame says so in one byte, behind its first.
+    struct span frame = frame_make(200);
+    struct span content;
+    uint32_t stated;
+    uint8_t copy[200];
+    memcpy(copy, frame.data, frame.len);
+    ck_assert_uint_eq(copy[1], 200);
+    ck_assert(payload_frame_content_bytes(span_of(copy, frame.len), &stated));
+    ck_assert_uint_eq(stated, 200);
+    for (unsigned lie = 0; lie < 256; lie++) {
         struct store_error err = {0};
-        ck_assert_int_eq(payload_decompress(decompressor, frame, wrong[i], &payload, &err),
-                         STORE_EDAMAGED);
-        ck_assert_int_eq(err.code, STORE_EDAMAGED);
+        copy[1] = (uint8_t)lie;
+        int rc = payload_decompress(decompressor, span_of(copy, frame.len), 0, &content, &err);
+        ck_assert_int_eq(rc, lie == 200 ? 0 : STORE_EDAMAGED);
+        ck_assert_int_eq(err.code, rc);
     }
-    free(bytes);
 }
 END_TEST
 
 START_TEST(a_frame_that_claims_to_be_huge_takes_no_memory)
 {
-    // A frame header that says 4 GiB - 1, and a block that would be it.
-    static const uint8_t bomb[] = {0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0xff, 0xff,
-                                   0xff, 0xff, 0x03, 0xff, 0x7f, 0x00};
-    struct store_error err = {0};
-    struct span payload;
-    ck_assert_int_eq(
-        payload_decompress(decompressor, span_of(bomb, sizeof(bomb)), UINT32_MAX, &payload, &err),
-        STORE_EDAMAGED);
-    ck_assert_str_eq(err.sentence, "the payload is longer than MQTT allows");
-    ck_assert_int_eq(
-        payload_decompress(decompressor, span_of(bomb, sizeof(bomb)), 1000, &payload, &err),
-        STORE_EDAMAGED);
+    static const struct {
+        struct span frame;
+        const char *sentence;
+    } bombs[] = {
+        // 4 GiB - 1, and a block that would be it.
+        {{"\xa0\xff\xff\xff\xff\x03\xff\x7f\x00", 9},
+         "the frame states no size, or more than MQTT allows"},
+        // 256 MiB in a block of one repeated byte.
+        {{"\xa0\x00\x00\x00\x10\x03\xff\x7f\x00", 9},
+         "the frame is too short for the size that it states"},
+        // No size at all, a window of 2 GiB.
+        {{"\x00\xa8\x01\x00\x00", 5}, "the frame states no size, or more than MQTT allows"},
+        {{"", 0}, "the frame states no size, or more than MQTT allows"},
+        {{NULL, 0}, "the frame states no size, or more than MQTT allows"},
+    };
+    for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++) {
+        struct store_error err = {0};
+        struct span content;
+        ck_assert_int_eq(payload_decompress(decompressor, bombs[i].frame, 0, &content, &err),
+                         STORE_EDAMAGED);
+        ck_assert_str_eq(err.sentence, bombs[i].sentence);
+    }
 }
 END_TEST
 
 START_TEST(a_frame_cut_short_is_damage)
 {
-    uint8_t *bytes = text_make(3000);
-    struct span frame;
-    struct span payload;
-    ck_assert(payload_compress(compressor, 1, span_of(bytes, 3000), &frame));
+    struct span frame = frame_make(3000);
+    struct span content;
     for (uint32_t len = 0; len < frame.len; len++) {
         // In memory of its own, so that a sanitizer sees a read beyond.
         uint8_t *copy = malloc(len + 1u);
         memcpy(copy, frame.data, len);
-        ck_assert_int_eq(payload_decompress(decompressor, span_of(copy, len), 3000, &payload, NULL),
+        ck_assert_int_eq(payload_decompress(decompressor, span_of(copy, len), 0, &content, NULL),
                          STORE_EDAMAGED);
         free(copy);
     }
-    free(bytes);
 }
 END_TEST
 
 START_TEST(no_flipped_bit_leads_out_of_the_buffer)
 {
-    uint8_t *bytes = text_make(3000);
-    struct span frame;
-    struct span payload;
-    ck_assert(payload_compress(compressor, 1, span_of(bytes, 3000), &frame));
+    struct span frame = frame_make(3000);
+    struct span content;
     uint8_t *copy = malloc(frame.len);
     memcpy(copy, frame.data, frame.len);
     for (uint32_t bit = 0; bit < frame.len * 8; bit++) {
         copy[bit / 8] = (uint8_t)(copy[bit / 8] ^ 1u << bit % 8);
-        int rc = payload_decompress(decompressor, span_of(copy, frame.len), 3000, &payload, NULL);
-        ck_assert(rc == STORE_EDAMAGED || payload.len == 3000);
+        uint32_t stated = 0;
+        int rc = payload_decompress(decompressor, span_of(copy, frame.len), 0, &content, NULL);
+        ck_assert(rc == STORE_EDAMAGED || rc == 0);
+        if (rc == 0) {
+            ck_assert(payload_frame_content_bytes(span_of(copy, frame.len), &stated));
+            ck_assert_uint_eq(content.len, stated);
+        }
         copy[bit / 8] = (uint8_t)(copy[bit / 8] ^ 1u << bit % 8);
     }
     free(copy);
-    free(bytes);
 }
 END_TEST
 
 START_TEST(frame_after_frame_of_noise_is_refused)
 {
     uint8_t *bytes = noise_make(4096);
-    struct span payload;
-    bytes[0] = 0x28, bytes[1] = 0xb5, bytes[2] = 0x2f, bytes[3] = 0xfd;
-    for (uint32_t at = 4; at + 300 < 4096; at += 7) {
-        uint8_t frame[300];
-        memcpy(frame, bytes, 4);
-        memcpy(frame + 4, bytes + at, sizeof(frame) - 4);
+    struct span content;
+    for (uint32_t at = 0; at + 300 < 4096; at += 7)
         ck_assert_int_eq(
-            payload_decompress(decompressor, span_of(frame, sizeof(frame)), 100, &payload, NULL),
+            payload_decompress(decompressor, span_of(bytes + at, 300), 0, &content, NULL),
             STORE_EDAMAGED);
-    }
     free(bytes);
 }
 END_TEST
@@ -197,10 +231,10 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_compresses_comes_back);
-    tcase_add_test(tests, small_payloads_stay_plain);
+    tcase_add_test(tests, small_contents_stay_plain);
     tcase_add_test(tests, what_does_not_compress_stays_plain);
-    tcase_add_test(tests, memory_of_a_large_payload_is_given_back);
-    tcase_add_test(tests, another_length_than_the_frame_has_is_damage);
+    tcase_add_test(tests, memory_of_a_large_content_is_given_back);
+    tcase_add_test(tests, a_frame_that_lies_about_its_size_is_damage);
     tcase_add_test(tests, a_frame_that_claims_to_be_huge_takes_no_memory);
     tcase_add_test(tests, a_frame_cut_short_is_damage);
     tcase_add_test(tests, no_flipped_bit_leads_out_of_the_buffer);

@@ -497,29 +497,35 @@ START_TEST(a_frame_that_cannot_be_unpacked_is_damage)
         struct stored_message stored;
         const char *sentence;
     } cases[] = {
-        {{.message = {.store_id = 1, .payload = {"no frame at all", 15}},
-          .payload_len = 100,
-          .compressed = true},
-         "messages: key 1: the compressed payload has not the length that the value says; this "
-         "message is lost"},
-        {{.message = {.store_id = 1, .payload = {"\x28\xb5\x2f\xfd\x20\x64\xff\xff", 8}},
-          .payload_len = 100,
-          .compressed = true},
-         "messages: key 1: the payload cannot be decompressed; this message is lost"},
-        {{.message = {.store_id = 1, .payload = {"needs a dictionary", 18}},
-          .payload_len = 100,
-          .dictionary = 3,
-          .compressed = true},
-         "messages: key 1: it needs a dictionary that is not here; this message is lost"},
+        {{.content = {"no frame at all", 15}},
+         "messages: key 1: the frame states no size, or more than MQTT allows; this message is "
+         "lost"},
+        // One byte of size, 100, and a block that is not there.
+        {{.content = {"\x20\x64\xff\xff", 4}},
+         "messages: key 1: the content cannot be decompressed; this message is lost"},
+        // Four bytes of size, 16 MiB.
+        {{.content = {"\xa0\x00\x00\x00\x01\x01\x00\x00", 8}},
+         "messages: key 1: the frame is too short for the size that it states; this message is "
+         "lost"},
+        // A block of three bytes, in place of the four that are stated.
+        {{.content = {"\x20\x04\x19\x00\x00zzz", 8}},
+         "messages: key 1: the content cannot be decompressed; this message is lost"},
+        // A whole frame around a content that is none.
+        {{.content = {"\x20\x03\x19\x00\x00\xff\x00\x00", 8}},
+         "messages: key 1: unknown flags; this message is lost"},
+        {{.content = {"needs a dictionary", 18}, .dictionary = 3},
+         "messages: key 1: it needs dictionary 3, which is not there; this message is lost"},
     };
     struct key key;
     uint8_t bytes[200];
     MDB_txn *txn;
     struct message message;
+    struct stored_message stored = cases[_i].stored;
+    stored.compressed = true;
     key_of_message(&key, 1);
     MDB_val key_val = val_of_span(key_span(&key));
-    MDB_val value = {value_message_bytes(&cases[_i].stored), bytes};
-    value_message_encode(&cases[_i].stored, key_span(&key), bytes);
+    MDB_val value = {value_message_bytes(&stored), bytes};
+    value_message_encode(&stored, key_span(&key), bytes);
     ck_assert_int_eq(mdb_txn_begin(tables->env, NULL, 0, &txn), 0);
     ck_assert_int_eq(mdb_put(txn, tables->dbi[TABLE_MESSAGES], &key_val, &value, 0), 0);
     ck_assert_int_eq(mdb_txn_commit(txn), 0);
@@ -578,7 +584,7 @@ int main(void)
     tcase_add_test(tests, a_view_does_not_see_what_comes_later);
     tcase_add_test(tests, a_walk_may_look_up_other_entries);
     tcase_add_test(tests, damage_is_named_and_never_served);
-    tcase_add_loop_test(tests, a_frame_that_cannot_be_unpacked_is_damage, 0, 3);
+    tcase_add_loop_test(tests, a_frame_that_cannot_be_unpacked_is_damage, 0, 6);
     tcase_add_test(tests, a_string_under_anothers_key_is_damage);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
