@@ -27,6 +27,8 @@ int cmd_check(struct context *ctx);
 int cmd_verify(struct context *ctx);
 int cmd_repair(struct context *ctx);
 int cmd_compact(struct context *ctx);
+int cmd_dict_ls(struct context *ctx);
+int cmd_dict_train(struct context *ctx);
 int cmd_backup(struct context *ctx);
 int cmd_restore(struct context *ctx);
 int cmd_help_man(struct context *ctx);

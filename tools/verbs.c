@@ -148,6 +148,20 @@ const struct verb verbs[] = {
      "needs room for the new file beside the old one. A kill at any point leaves one of the two, "
      "whole.\n\nWorks on a store that no broker holds.",
      ""},
+    {"dict", "ls", "", 0, 0, VERB_READS, OPTIONS(OPT_LIMIT), cmd_dict_ls,
+     "list dictionaries, and what they save",
+     "Lists the dictionaries that messages are compressed with: which one is in use for those to "
+     "come, on how many messages each was trained, and what the messages that need it take as "
+     "published and as stored. A broker trains them by itself when it pays. One that no message "
+     "needs any more goes.",
+     ""},
+    {"dict", "train", "", 0, 0, VERB_ALONE, OPTIONS(OPT_DRY_RUN), cmd_dict_train,
+     "train a dictionary on what the store holds, and store it anew",
+     "Trains a dictionary on seven of eight samples of the store's messages, and compresses the "
+     "others with it. If they take at least a twentieth less than as things are, it is put in use, "
+     "and all messages are stored anew with it; compact then makes the file smaller. With "
+     "--dry-run it only says what the trial gave.\n\nWorks on a store that no broker holds.",
+     "mosquitto_lmdb dict train --dry-run\twhat would it gain?"},
     {"backup", NULL, "FILE|DIR|-", 1, 1, VERB_PROBES, OPTIONS(OPT_DRY_RUN), cmd_backup,
      "write a consistent copy, beside a running broker too",
      "Writes the whole store as one stream with checksums to a new file, to a file in a folder "
@@ -210,6 +224,7 @@ static const struct noun nouns[] = {
     {"session", "Sessions: the clients that the broker remembers."},
     {"queue", "Queues: the messages that wait for a client."},
     {"retained", "Retained messages: the last one of a topic, kept for who comes later."},
+    {"dict", "Dictionaries: what compresses many small messages that are alike."},
     {"journal", "The journal: what happened last, and what LMDB may not have yet."},
     {"sub", "Subscriptions of stored sessions."},
     {"will", "Wills: what is published for a client that is lost."},

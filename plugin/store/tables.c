@@ -120,11 +120,23 @@ void tables_set_compression(struct tables *tables, enum store_compression compre
 // ---- write transactions --------------------------------------------------------------------
 
 struct change {
-    struct fold *fold; // NULL: begin a life
+    struct fold *fold;       // NULL: begin a life, or
+    struct rewrite *rewrite; // store messages anew
     uint64_t covered;
     bool clean;
     bool reopened; // after a commit that failed at its very end
 };
+
+// Returns as apply_fold does.
+static int contents_change(struct tables *tables, MDB_txn *txn, const struct change *change,
+                           struct tables_state *state, struct store_error *err)
+{
+    int rc = dictionaries_begin(tables, txn, state);
+    if (rc == 0)
+        rc = change->fold ? apply_fold(tables, txn, change->fold, state, err)
+                          : rewrite_some(tables, txn, state, change->rewrite, err);
+    return rc ? rc : dictionaries_end(tables, txn, state);
+}
 
 // Returns as apply_fold does.
 static int change_in(struct tables *tables, MDB_txn *txn, const struct change *change,
@@ -137,15 +149,12 @@ static int change_in(struct tables *tables, MDB_txn *txn, const struct change *c
     if (change->reopened && change->fold && state->covered == change->covered &&
         !SEEDED(LANDED_TWICE))
         return 0;
+    if (change->fold || change->rewrite)
+        rc = contents_change(tables, txn, change, state, err);
     if (change->fold) {
-        rc = dictionaries_begin(tables, txn, state);
-        if (rc == 0)
-            rc = apply_fold(tables, txn, change->fold, state, err);
-        if (rc == 0)
-            rc = dictionaries_end(tables, txn, state);
         state->covered = change->covered;
         state->clean = change->clean;
-    } else {
+    } else if (!change->rewrite) {
         state->life += SEEDED(LIFE_NOT_COUNTED) ? 0 : 1;
         state->clean = false;
     }
@@ -215,6 +224,16 @@ int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, boo
 {
     struct tables_state state;
     struct change change = {.fold = fold, .covered = covered, .clean = clean};
+    int rc = change_make(tables, &change, &state, err);
+    if (rc == 0)
+        trainer_taken(tables->trainer);
+    return rc;
+}
+
+int tables_change_rewrite(struct tables *tables, struct rewrite *rewrite, struct store_error *err)
+{
+    struct tables_state state;
+    struct change change = {.rewrite = rewrite};
     int rc = change_make(tables, &change, &state, err);
     if (rc == 0)
         trainer_taken(tables->trainer);

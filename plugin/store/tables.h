@@ -66,6 +66,16 @@ int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, boo
 // without memory all stays as it is.
 void tables_train(struct tables *tables, struct fold *fold);
 
+// Trains on samples of all messages that the tables hold. *ret_made tells how the trial went,
+// without a number. If *ret_gains, the next change of the tables puts it in use. The thread of
+// tables_apply. STORE_ENOTFOUND: the messages are too few or too different.
+int tables_train_on_all(struct tables *tables, struct store_dictionary *ret_made, bool *ret_gains,
+                        struct store_error *err);
+
+// Stores all messages anew that get smaller with the dictionary in use, in many transactions, each
+// of which is durable. Gives how many these were.
+int tables_rewrite(struct tables *tables, uint64_t *ret_messages, struct store_error *err);
+
 void tables_set_compression(struct tables *tables, enum store_compression compression, int level);
 
 // Fills the members of `stats` that LMDB knows (counts, bytes, pages, meta).

@@ -83,6 +83,44 @@ int dictionaries_get(struct tables *tables, MDB_txn *txn, uint16_t id,
     return why ? tables_damaged(err, TABLE_DICTIONARIES, key_span(&key), why) : 0;
 }
 
+static int dictionary_add(struct tables *tables, MDB_txn *txn,
+                          struct payload_decompressor *decompressor, uint16_t id,
+                          struct store_error *err)
+{
+    struct dictionary dictionary;
+    int rc = dictionaries_get(tables, txn, id, &dictionary, err);
+    if (rc == 0)
+        rc = payload_decompressor_add(decompressor, id, dictionary.bytes, err);
+    return rc == STORE_ENOTFOUND ? STORE_EDAMAGED : rc;
+}
+
+int dictionaries_unpack(struct tables *tables, MDB_txn *txn,
+                        struct payload_decompressor **decompressor, struct span key,
+                        struct stored_message *stored, struct store_error *err)
+{
+    struct store_error own = {0};
+    int rc = 0;
+    if (!stored->compressed)
+        return 0;
+    if (!*decompressor)
+        *decompressor = payload_decompressor_new();
+    if (!*decompressor)
+        return error_set(err, STORE_ENOMEM, "out of memory while reading a message");
+    if (stored->dictionary && !payload_decompressor_has(*decompressor, stored->dictionary))
+        rc = dictionary_add(tables, txn, *decompressor, stored->dictionary, &own);
+    if (rc == 0)
+        rc = payload_decompress(*decompressor, stored->content, stored->dictionary,
+                                &stored->content, &own);
+    if (rc == STORE_EDAMAGED)
+        return tables_damaged(err, TABLE_MESSAGES, key, own.sentence);
+    if (rc && err)
+        *err = own;
+    if (rc)
+        return rc;
+    const char *why = value_content_decode(stored->content, &stored->message);
+    return why ? tables_damaged(err, TABLE_MESSAGES, key, why) : 0;
+}
+
 static int dictionary_put(struct tables *tables, MDB_txn *txn, const struct dictionary *dictionary)
 {
     struct key key;

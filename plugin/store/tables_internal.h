@@ -140,9 +140,34 @@ void dictionaries_uncount(struct tables_state *state, const struct stored_messag
 void dictionaries_totals(const struct tables_state *state, uint64_t *ret_content_bytes,
                          uint64_t *ret_stored_bytes);
 
+// Puts the plain content in the place of a frame, with the dictionary that the transaction sees.
+// The decompressor, made when it is first needed, keeps what was digested: one for each picture of
+// the tables.
+int dictionaries_unpack(struct tables *tables, MDB_txn *txn,
+                        struct payload_decompressor **decompressor, struct span key,
+                        struct stored_message *stored, struct store_error *err);
+
 // The dictionary of this id, as the transaction sees it; it points into LMDB. STORE_ENOTFOUND,
 // STORE_EDAMAGED.
 int dictionaries_get(struct tables *tables, MDB_txn *txn, uint16_t id,
                      struct dictionary *ret_dictionary, struct store_error *err);
+
+// ---- storing messages anew (tables_rewrite.c) -------------------------------------------------
+
+struct rewrite {
+    uint64_t from; // store_id to begin with
+    uint64_t next; // and to go on with
+    bool done;     // there are no more
+    uint64_t messages;
+    struct payload_decompressor *decompressor;
+};
+
+// Within a write transaction: stores some thousand messages anew, those that get smaller. Returns
+// as apply_fold does; `from` stays, so that it may be repeated.
+int rewrite_some(struct tables *tables, MDB_txn *txn, struct tables_state *state,
+                 struct rewrite *rewrite, struct store_error *err);
+
+// One transaction around it.
+int tables_change_rewrite(struct tables *tables, struct rewrite *rewrite, struct store_error *err);
 
 #endif

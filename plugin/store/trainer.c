@@ -79,20 +79,29 @@ bool trainer_is_due(const struct trainer *trainer)
     return trainer->offered_bytes >= trainer->due_bytes;
 }
 
-bool trainer_train(struct trainer *trainer, int level, struct span current)
+int trainer_train_now(struct trainer *trainer, int level, struct span current,
+                      struct dictionary *ret_made, struct store_error *err)
 {
     struct dictionary_samples samples = {trainer->bytes, trainer->lens, trainer->count};
     struct dictionary made;
-    bool gains = false;
-    if (trainer->count > 0 && dictionary_train(&samples, level, current, &made, NULL) == 0) {
-        gains = dictionary_gains(&made);
-        if (gains) {
-            trainer_taken(trainer);
-            trainer->made = made;
-        } else {
-            free((void *)(uintptr_t)made.bytes.data);
-        }
+    int rc = dictionary_train(&samples, level, current, &made, err);
+    if (rc)
+        return rc;
+    if (dictionary_gains(&made)) {
+        trainer_taken(trainer);
+        trainer->made = made;
+    } else {
+        free((void *)(uintptr_t)made.bytes.data);
+        made.bytes = (struct span){NULL, 0};
     }
+    *ret_made = made;
+    return 0;
+}
+
+bool trainer_train(struct trainer *trainer, int level, struct span current)
+{
+    struct dictionary made = {0};
+    trainer_train_now(trainer, level, current, &made, NULL);
     trainer->used = 0;
     trainer->count = 0;
     trainer->offered = 0;
@@ -100,7 +109,7 @@ bool trainer_train(struct trainer *trainer, int level, struct span current)
     trainer->stride = 1;
     if (trainer->due_bytes < TRAINER_LAST_BYTES)
         trainer->due_bytes *= 4;
-    return gains;
+    return made.bytes.data != NULL;
 }
 
 const struct dictionary *trainer_made(const struct trainer *trainer)

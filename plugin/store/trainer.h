@@ -31,6 +31,11 @@ bool trainer_is_due(const struct trainer *trainer);
 // came out, which then waits in trainer_made. `current` is in use now, absent: none.
 bool trainer_train(struct trainer *trainer, int level, struct span current);
 
+// As above, but gives the trial's figures, and forgets nothing. The bytes of *ret_made are absent
+// if it does not gain; else they belong to the trainer.
+int trainer_train_now(struct trainer *trainer, int level, struct span current,
+                      struct dictionary *ret_made, struct store_error *err);
+
 // What was made and is not in the tables yet; NULL if there is none. It belongs to the trainer.
 const struct dictionary *trainer_made(const struct trainer *trainer);
 

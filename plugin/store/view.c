@@ -296,43 +296,6 @@ int store_each_queued(struct store_view *view, struct span client_id, store_queu
 
 // ---- messages ------------------------------------------------------------------------------
 
-// The dictionary of this view's picture, digested, for all messages that need it.
-static int dictionary_add(struct store_view *view, uint16_t id, struct store_error *err)
-{
-    struct dictionary dictionary;
-    int rc = dictionaries_get(view->tables, view->txn, id, &dictionary, err);
-    if (rc == 0)
-        rc = payload_decompressor_add(view->decompressor, id, dictionary.bytes, err);
-    return rc == STORE_ENOTFOUND ? STORE_EDAMAGED : rc;
-}
-
-// Puts the content as it was published in the place of the frame.
-static int message_unpack(struct store_view *view, struct span key, struct stored_message *stored,
-                          struct store_error *err)
-{
-    struct store_error own = {0};
-    int rc = 0;
-    if (!stored->compressed)
-        return 0;
-    if (!view->decompressor)
-        view->decompressor = payload_decompressor_new();
-    if (!view->decompressor)
-        return error_set(err, STORE_ENOMEM, "out of memory while reading a message");
-    if (stored->dictionary && !payload_decompressor_has(view->decompressor, stored->dictionary))
-        rc = dictionary_add(view, stored->dictionary, &own);
-    if (rc == 0)
-        rc = payload_decompress(view->decompressor, stored->content, stored->dictionary,
-                                &stored->content, &own);
-    if (rc == STORE_EDAMAGED)
-        return tables_damaged(err, TABLE_MESSAGES, key, own.sentence);
-    if (rc && err)
-        *err = own;
-    if (rc)
-        return rc;
-    const char *why = value_content_decode(stored->content, &stored->message);
-    return why ? tables_damaged(err, TABLE_MESSAGES, key, why) : 0;
-}
-
 static int message_read(struct store_view *view, struct span key, struct span value,
                         struct message *ret_message, struct store_error *err)
 {
@@ -340,7 +303,7 @@ static int message_read(struct store_view *view, struct span key, struct span va
     const char *why = value_message_decode(key, value, &stored);
     if (why)
         return tables_damaged(err, TABLE_MESSAGES, key, why);
-    int rc = message_unpack(view, key, &stored, err);
+    int rc = dictionaries_unpack(view->tables, view->txn, &view->decompressor, key, &stored, err);
     if (rc == 0)
         *ret_message = stored.message;
     return rc;
