@@ -9,6 +9,7 @@
 //                                 what its input says: "add" one event, "flush" them to the tables
 //   make_store queue DIR ID       queues one more message for a client
 //   make_store large DIR S M      S sessions, M messages spread over their queues
+//   make_store readings DIR I N   N more retained messages that are alike, from number I on
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -212,6 +213,20 @@ static void make_large(unsigned long sessions, unsigned long messages)
     }
 }
 
+static void make_readings(unsigned long first, unsigned long count)
+{
+    for (unsigned long i = first; i < first + count; i++) {
+        char topic[64], payload[200];
+        snprintf(topic, sizeof(topic), "plant/hall/%lu/reading", i);
+        snprintf(payload, sizeof(payload),
+                 "{\"meter\":%lu,\"power\":%lu.%02lu,\"unit\":\"kilowatt\",\"tariff\":\"night\"}",
+                 i % 4001, i * 7 % 97, i * 13 % 100);
+        add_message(i, topic, span_str(payload), 1, (struct span){NULL, 0});
+        append(&(struct event){.type = RECORD_RETAINED_SET,
+                               .retained = {span_str(topic), FIRST_ID + i}});
+    }
+}
+
 // Says in the header of the first segment that a reader must know a feature of the future.
 static void make_newer(const char *path)
 {
@@ -260,6 +275,8 @@ int main(int argc, char **argv)
         make_busy();
     if (strcmp(kind, "large") == 0 && argc == 5)
         make_large(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    if (strcmp(kind, "readings") == 0 && argc == 5)
+        make_readings(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
     if (strcmp(kind, "queue") == 0 && argc == 4) {
         add_message(7, "home/later", span_str("later"), 1, (struct span){NULL, 0});
         add_queued(argv[3], 1, 7, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);

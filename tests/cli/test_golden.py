@@ -42,6 +42,7 @@ COMMANDS = {
     "will-ls": ["will", "ls"],
     "will-ls-topic": ["will", "ls", "--topic", "home/gone"],
     "journal-ls": ["journal", "ls"],
+    "dict-ls": ["dict", "ls"],
     "journal-dump": ["journal", "dump"],
     "journal-dump-users": ["journal", "dump", "--users", "--payload", "text", "--limit", "12"],
     "verify": ["verify"],

@@ -11,7 +11,7 @@ import cli
 from holder import Holder
 
 WRITERS = [["session", "rm", "beta", "-y"], ["queue", "purge", "beta", "-y"],
-           ["retained", "rm", "#", "-y"], ["compact"],
+           ["retained", "rm", "#", "-y"], ["compact"], ["dict", "train"],
            ["repair", "--output", "/nonexistent/new"]]  # fmt: skip
 
 

@@ -14,10 +14,10 @@ READERS = [
     ["status"], ["export"], ["session", "ls"], ["session", "show", "beta"], ["queue", "ls"],
     ["queue", "peek", "beta"], ["queue", "export", "beta"], ["retained", "ls"],
     ["retained", "get", "home/door"], ["sub", "ls"], ["will", "ls"], ["journal", "dump"],
-    ["verify"],
+    ["dict", "ls"], ["verify"],
 ]  # fmt: skip
 WRITERS = [["session", "rm", "beta", "-y"], ["queue", "purge", "beta", "-y"],
-           ["retained", "rm", "#", "-y"], ["compact"]]  # fmt: skip
+           ["retained", "rm", "#", "-y"], ["compact"], ["dict", "train"]]  # fmt: skip
 
 
 def refused(store, command, status, *words):
