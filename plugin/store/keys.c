@@ -54,7 +54,7 @@ static void key_append_number(struct key *key, uint8_t tag, uint64_t number)
     put_be64(bytes, number);
     while (skipped < 8 && bytes[skipped] == 0)
         skipped++;
-    key->bytes[key->len++] = (uint8_t)(tag << 4 | (8 - skipped));
+    key->bytes[key->len++] = (uint8_t)((unsigned)tag << 4 | (8u - skipped));
     key_append(key, bytes + skipped, 8 - skipped);
 }
 
@@ -156,7 +156,7 @@ bool key_read_message(struct span key, uint64_t *ret_store_id)
 bool key_read_dictionary(struct span key, uint16_t *ret_id)
 {
     const uint8_t *bytes = key.data;
-    uint16_t id = key.len == 2 ? (uint16_t)(bytes[0] << 8 | bytes[1]) : 0;
+    uint16_t id = (uint16_t)(key.len == 2 ? (unsigned)bytes[0] << 8 | bytes[1] : 0u);
     *ret_id = id;
     return id != 0;
 }
