@@ -489,7 +489,7 @@ static void queue_add(const char *client, uint64_t cmsg_id, uint16_t mid)
 
 static void sessions_add(unsigned count)
 {
-    static char names[8][8];
+    static char names[8][16];
     for (unsigned i = 0; i < count; i++) {
         snprintf(names[i], sizeof(names[i]), "c%u", i);
         add(&(struct event){.type = RECORD_SESSION_ADD,
