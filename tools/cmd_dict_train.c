@@ -29,6 +29,11 @@ static void print_json(const struct store_train_report *report, bool done)
 static void print_text(const struct store_train_report *report, bool dry_run)
 {
     struct text line = {0};
+    if (report->too_few) {
+        puts("the messages are too few, or too different, to train a dictionary on: nothing was "
+             "changed");
+        return;
+    }
     text_adds(&line, "trained on ");
     human_plural(&line, report->trial.samples, "message");
     text_adds(&line, "; others of ");

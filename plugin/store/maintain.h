@@ -59,6 +59,7 @@ int store_cut_journal(const struct store_options *options, const struct store_cu
 
 struct store_train_report {
     struct store_dictionary trial; // what came out of the training, without id and uses
+    bool too_few;                  // messages, or too different ones: nothing came out
     bool gains;                    // enough to put it in the place of the one in use
     uint64_t rewritten;            // messages that were stored anew, and so became smaller
     uint64_t before_bytes;         // contents of all messages as they were stored
@@ -67,7 +68,7 @@ struct store_train_report {
 
 // Trains a dictionary on the messages of a store that nobody holds. If a trial shows a gain, and
 // unless `dry_run`, it is put in use, and the messages are stored anew. A kill at any point leaves
-// a whole store. STORE_EHELD names the holder; STORE_ENOTFOUND: nothing to train on.
+// a whole store. STORE_EHELD names the holder.
 int store_train(const struct store_options *options, bool dry_run,
                 struct store_train_report *ret_report, struct store_error *err);
 

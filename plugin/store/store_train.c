@@ -17,15 +17,23 @@ int store_train(const struct store_options *options, bool dry_run,
 {
     struct store_options recover = *options;
     struct store_train_report report = {0};
+    struct store_error reason = {0};
     struct store *store = NULL;
     recover.access = STORE_RECOVER;
     recover.create = false;
     int rc = store_open(&store, &recover, err);
     if (rc)
         return rc;
-    if ((rc = stored_bytes(store, &report.before_bytes, err)) ||
-        (rc = tables_train_on_all(store->tables, &report.trial, &report.gains, err)))
+    if ((rc = stored_bytes(store, &report.before_bytes, err)))
         goto done;
+    rc = tables_train_on_all(store->tables, &report.trial, &report.gains, &reason);
+    report.too_few = rc == STORE_ENOTFOUND;
+    if (rc && !report.too_few) {
+        if (err)
+            *err = reason;
+        goto done;
+    }
+    rc = 0;
     if (report.gains && !dry_run)
         rc = tables_rewrite(store->tables, &report.rewritten, err);
     if (rc == 0)

@@ -87,8 +87,10 @@ def test_messages_are_stored_anew(tmp_path):
 def test_nothing_to_train_on(tmp_path):
     store = cli.make_store("empty", tmp_path / "empty")
     result = cli.run("--store", store, "dict", "train")
-    assert result.status == 1 and result.out == ""
-    assert "too few, or too different, to train a dictionary on" in result.err
+    assert result.status == 0 and result.err == ""
+    assert "too few, or too different, to train a dictionary on: nothing was" in result.out
+    as_json = cli.run("--store", store, "--json", "dict", "train").json
+    assert as_json["samples"] == 0 and not as_json["gains"] and not as_json["done"]
 
 
 def test_dictionaries_go_along(own, tmp_path):
