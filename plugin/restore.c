@@ -186,7 +186,7 @@ static int restore_all(struct restore *restore)
     struct store_view *view = restore->view;
     struct store_error *err = restore->err;
     int rc;
-    if ((rc = store_each_message(view, on_message, restore, err)) ||
+    if ((rc = store_each_message_ahead(view, on_message, restore, err)) ||
         (rc = store_each_retained(view, on_retained, restore, err)) ||
         (rc = store_each_session(view, on_session, restore, err)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, restore, err)) ||

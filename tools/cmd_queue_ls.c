@@ -109,7 +109,7 @@ static int on_queued(void *user, const struct queued *queued)
     }
     if (pattern && !client_id_matches(pattern, row->client_id))
         return 0;
-    int rc = store_get_message_head(ctx->view, queued->store_id, &message, &ctx->err);
+    int rc = store_get_message(ctx->view, queued->store_id, &message, &ctx->err);
     if (rc && rc != STORE_ENOTFOUND)
         return rc;
     if (message_filter_passes(&listing->filter, message.topic, entry.store_id))
@@ -143,7 +143,7 @@ static int on_entry(void *user, const struct queued *queued)
     int rc = 0;
     // Past the limit entries are only counted.
     if (list->rows < list->limit || !message_filter_is_all(&listing->filter))
-        rc = store_get_message_head(ctx->view, entry.store_id, &message, &ctx->err);
+        rc = store_get_message(ctx->view, entry.store_id, &message, &ctx->err);
     if (rc && rc != STORE_ENOTFOUND)
         return rc;
     if (!message_filter_passes(&listing->filter, message.topic, entry.store_id) || !list_row(list))

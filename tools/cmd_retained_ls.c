@@ -30,8 +30,7 @@ struct listing {
 static int message_get(struct listing *listing, uint64_t store_id, struct message *message)
 {
     struct context *ctx = listing->ctx;
-    int rc = listing->payloads ? store_get_message(ctx->view, store_id, message, &ctx->err)
-                               : store_get_message_head(ctx->view, store_id, message, &ctx->err);
+    int rc = store_get_message(ctx->view, store_id, message, &ctx->err);
     message->store_id = store_id;
     return rc == STORE_ENOTFOUND ? 0 : rc;
 }

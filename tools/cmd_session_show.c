@@ -151,7 +151,7 @@ static int on_queued(void *user, const struct queued *queued)
     if (queued->state < STATES)
         show->states[queued->direction == QUEUE_OUT][queued->state]++;
     struct queued entry = *queued;
-    int rc = store_get_message_head(ctx->view, store_id, &message, &ctx->err);
+    int rc = store_get_message(ctx->view, store_id, &message, &ctx->err);
     if (rc && rc != STORE_ENOTFOUND)
         return rc;
     queue_totals_add(&show->totals, &entry, rc ? 0 : message.payload.len);

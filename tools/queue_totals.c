@@ -40,7 +40,7 @@ int queue_message_bytes(struct store_view *view, uint64_t store_id, uint64_t *re
                         struct store_error *err)
 {
     struct message message;
-    int rc = store_get_message_head(view, store_id, &message, err);
+    int rc = store_get_message(view, store_id, &message, err);
     if (rc == 0)
         *ret_bytes = message.payload.len;
     else if (rc == STORE_ENOTFOUND)

@@ -104,7 +104,7 @@ static int message_look(struct store_view *view, uint64_t store_id, struct messa
                         bool *ret_there, struct store_error *err)
 {
     struct store_error own = {0};
-    int rc = store_get_message_head(view, store_id, ret_message, &own);
+    int rc = store_get_message(view, store_id, ret_message, &own);
     *ret_there = rc == 0;
     if (rc == 0 || rc == STORE_ENOTFOUND)
         return 0;

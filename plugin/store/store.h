@@ -153,6 +153,11 @@ int store_each_subscription(struct store_view *view, struct span client_id,
                             store_subscription_fn *fn, void *user, struct store_error *err);
 int store_each_message(struct store_view *view, store_message_fn *fn, void *user,
                        struct store_error *err);
+// As store_each_message, but what comes next is unpacked on a thread of the store's own meanwhile:
+// for who has much to do with each message and no time, as a restore. `fn` is called on the
+// caller's thread.
+int store_each_message_ahead(struct store_view *view, store_message_fn *fn, void *user,
+                             struct store_error *err);
 int store_each_queued(struct store_view *view, struct span client_id, store_queued_fn *fn,
                       void *user, struct store_error *err);
 int store_each_retained(struct store_view *view, store_retained_fn *fn, void *user,
@@ -174,9 +179,6 @@ int store_get_session(struct store_view *view, struct span client_id, struct ses
                       struct store_error *err);
 int store_get_message(struct store_view *view, uint64_t store_id, struct message *ret_message,
                       struct store_error *err);
-// As store_get_message, but the payload stays packed: only its length means something.
-int store_get_message_head(struct store_view *view, uint64_t store_id, struct message *ret_message,
-                           struct store_error *err);
 int store_get_retained(struct store_view *view, struct span topic, struct retained *ret_retained,
                        struct store_error *err);
 int store_get_will(struct store_view *view, struct span client_id, struct will *ret_will,

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // One consistent picture of the tables: a read transaction, and what it takes to unpack payloads.
-#include "tables_internal.h"
-#include "values.h"
+#include "view_internal.h"
 
 #include <stdlib.h>
-
-struct store_view {
-    struct tables *tables;
-    MDB_txn *txn;
-    struct payload_decompressor *decompressor; // made when it is first needed
-    store_damage_fn *damage;                   // NULL: the first damage ends a walk
-    void *damage_user;
-};
 
 int tables_view_open(struct store_view **ret_view, struct tables *tables, struct store_error *err)
 {
@@ -55,14 +46,11 @@ static int view_pass(struct store_view *view, int rc, const struct store_error *
 
 // ---- walking -------------------------------------------------------------------------------
 
-// Gets one entry; non-zero ends the walk.
-typedef int entry_fn(void *user, struct span key, struct span value, struct store_error *err);
-
 // All entries whose keys begin with `prefix`, in the order of the keys. Adds their number to
 // *walked. A page that damage put in another's place shows in keys that are out of order, or in a
 // walk that misses entries (walk_complete).
-static int table_walk(struct store_view *view, enum table table, struct span prefix, entry_fn *fn,
-                      void *user, uint64_t *walked, struct store_error *err)
+static int table_walk(struct store_view *view, enum table table, struct span prefix,
+                      view_entry_fn *fn, void *user, uint64_t *walked, struct store_error *err)
 {
     struct store_error own = {0};
     MDB_cursor *cursor = NULL;
@@ -114,8 +102,8 @@ static int walk_complete(struct store_view *view, enum table table, uint64_t wal
     return view_pass(view, STORE_EDAMAGED, err);
 }
 
-static int table_walk_all(struct store_view *view, enum table table, entry_fn *fn, void *user,
-                          struct store_error *err)
+int view_walk(struct store_view *view, enum table table, view_entry_fn *fn, void *user,
+              struct store_error *err)
 {
     uint64_t walked = 0;
     int rc = table_walk(view, table, (struct span){NULL, 0}, fn, user, &walked, err);
@@ -181,7 +169,7 @@ int store_each_session(struct store_view *view, store_session_fn *fn, void *user
                        struct store_error *err)
 {
     struct session_walk walk = {fn, user};
-    return table_walk_all(view, TABLE_SESSIONS, session_entry, &walk, err);
+    return view_walk(view, TABLE_SESSIONS, session_entry, &walk, err);
 }
 
 int store_get_session(struct store_view *view, struct span client_id, struct session *ret_session,
@@ -208,7 +196,7 @@ int store_get_session(struct store_view *view, struct span client_id, struct ses
 struct member_walk {
     struct store_view *view;
     enum table table;
-    entry_fn *entry;
+    view_entry_fn *entry;
     struct span client_id; // of the session that is being walked
     store_subscription_fn *subscription_fn;
     store_queued_fn *queued_fn;
@@ -296,8 +284,8 @@ int store_each_queued(struct store_view *view, struct span client_id, store_queu
 
 // ---- messages ------------------------------------------------------------------------------
 
-static int message_read(struct store_view *view, struct span key, struct span value,
-                        struct message *ret_message, struct store_error *err)
+int view_message(struct store_view *view, struct span key, struct span value,
+                 struct message *ret_message, struct store_error *err)
 {
     struct stored_message stored;
     const char *why = value_message_decode(key, value, &stored);
@@ -319,7 +307,7 @@ static int message_entry(void *user, struct span key, struct span value, struct 
 {
     struct message_walk *walk = user;
     struct message message;
-    int rc = message_read(walk->view, key, value, &message, err);
+    int rc = view_message(walk->view, key, value, &message, err);
     return rc ? rc : walk->fn(walk->user, &message);
 }
 
@@ -327,47 +315,18 @@ int store_each_message(struct store_view *view, store_message_fn *fn, void *user
                        struct store_error *err)
 {
     struct message_walk walk = {view, fn, user};
-    return table_walk_all(view, TABLE_MESSAGES, message_entry, &walk, err);
-}
-
-// Its payload is as it is stored.
-static int stored_get(struct store_view *view, uint64_t store_id, struct span *ret_key,
-                      struct stored_message *ret_stored, struct store_error *err)
-{
-    struct key wanted;
-    struct span value;
-    key_of_message(&wanted, store_id);
-    int rc = table_get(view, TABLE_MESSAGES, &wanted, ret_key, &value, err);
-    if (rc)
-        return rc;
-    const char *why = value_message_decode(*ret_key, value, ret_stored);
-    return why ? tables_damaged(err, TABLE_MESSAGES, *ret_key, why) : 0;
+    return view_walk(view, TABLE_MESSAGES, message_entry, &walk, err);
 }
 
 int store_get_message(struct store_view *view, uint64_t store_id, struct message *ret_message,
                       struct store_error *err)
 {
-    struct stored_message stored;
+    struct key wanted;
     struct span key;
-    int rc = stored_get(view, store_id, &key, &stored, err);
-    if (rc == 0)
-        rc = message_unpack(view, key, &stored, err);
-    if (rc == 0)
-        *ret_message = stored.message;
-    return rc;
-}
-
-int store_get_message_head(struct store_view *view, uint64_t store_id, struct message *ret_message,
-                           struct store_error *err)
-{
-    struct stored_message stored;
-    struct span key;
-    int rc = stored_get(view, store_id, &key, &stored, err);
-    if (rc)
-        return rc;
-    stored.message.payload = (struct span){NULL, stored.payload_len};
-    *ret_message = stored.message;
-    return 0;
+    struct span value;
+    key_of_message(&wanted, store_id);
+    int rc = table_get(view, TABLE_MESSAGES, &wanted, &key, &value, err);
+    return rc ? rc : view_message(view, key, value, ret_message, err);
 }
 
 // ---- retained messages and wills -----------------------------------------------------------
@@ -391,7 +350,7 @@ int store_each_retained(struct store_view *view, store_retained_fn *fn, void *us
                         struct store_error *err)
 {
     struct retained_walk walk = {fn, user};
-    return table_walk_all(view, TABLE_RETAINED, retained_entry, &walk, err);
+    return view_walk(view, TABLE_RETAINED, retained_entry, &walk, err);
 }
 
 int store_get_retained(struct store_view *view, struct span topic, struct retained *ret_retained,
@@ -430,7 +389,7 @@ static int will_entry(void *user, struct span key, struct span value, struct sto
 int store_each_will(struct store_view *view, store_will_fn *fn, void *user, struct store_error *err)
 {
     struct will_walk walk = {fn, user};
-    return table_walk_all(view, TABLE_WILLS, will_entry, &walk, err);
+    return view_walk(view, TABLE_WILLS, will_entry, &walk, err);
 }
 
 int store_get_will(struct store_view *view, struct span client_id, struct will *ret_will,
@@ -491,7 +450,7 @@ int store_each_dictionary(struct store_view *view, store_dictionary_fn *fn, void
     struct tables_state state;
     struct dictionary_walk walk = {&state, fn, user};
     int rc = meta_read_state(view->tables, view->txn, &state, err);
-    return rc ? rc : table_walk_all(view, TABLE_DICTIONARIES, dictionary_entry, &walk, err);
+    return rc ? rc : view_walk(view, TABLE_DICTIONARIES, dictionary_entry, &walk, err);
 }
 
 // ---- checking ------------------------------------------------------------------------------
@@ -559,7 +518,7 @@ int tables_check(struct tables *tables, struct store_error *err)
 {
     static const struct {
         enum table table;
-        entry_fn *check;
+        view_entry_fn *check;
     } checks[] = {
         {TABLE_SESSIONS, check_session},        {TABLE_SUBSCRIPTIONS, check_subscription},
         {TABLE_MESSAGES, check_message},        {TABLE_QUEUE, check_queued},
@@ -569,7 +528,7 @@ int tables_check(struct tables *tables, struct store_error *err)
     struct store_view *view = NULL;
     int rc = tables_view_open(&view, tables, err);
     for (size_t i = 0; rc == 0 && i < sizeof(checks) / sizeof(checks[0]); i++)
-        rc = table_walk_all(view, checks[i].table, checks[i].check, NULL, err);
+        rc = view_walk(view, checks[i].table, checks[i].check, NULL, err);
     store_view_close(view);
     return rc;
 }

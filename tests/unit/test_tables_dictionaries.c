@@ -132,6 +132,10 @@ static void expect_messages(struct store_view *view, uint64_t count)
     uint64_t seen = 0;
     ck_assert_msg(store_each_message(view, expect_message, &seen, &err) == 0, "%s", err.sentence);
     ck_assert_uint_eq(seen, count);
+    seen = 0;
+    ck_assert_msg(store_each_message_ahead(view, expect_message, &seen, &err) == 0, "%s",
+                  err.sentence);
+    ck_assert_uint_eq(seen, count);
 }
 
 static struct store_view *look(void)
@@ -276,13 +280,11 @@ START_TEST(a_view_keeps_the_dictionary_of_its_picture)
 {
     uint64_t first = family_add(0);
     struct store_view *view = look();
-    uint64_t seen = 0;
     // Before it has read a single message: it must find the dictionary in its own picture.
     messages_delete(0, first);
     uint64_t second = family_add(1);
     ck_assert_uint_eq(dictionaries().count, 1);
     expect_messages(view, first);
-    ck_assert_int_eq(store_each_message(view, expect_message, &seen, &err), 0);
     store_view_close(view);
     expect_all(second);
 }
@@ -473,6 +475,101 @@ START_TEST(all_messages_can_be_stored_anew)
 }
 END_TEST
 
+// ---- walks on two threads ------------------------------------------------------------------
+
+struct ids {
+    uint64_t next;
+    uint64_t end_at; // the walk ends here, with 4711
+};
+
+static int expect_in_order(void *user, const struct message *message)
+{
+    struct ids *ids = user;
+    ck_assert_uint_eq(message->store_id, ids->next++);
+    return message->store_id == ids->end_at ? 4711 : 0;
+}
+
+START_TEST(a_walk_ahead_goes_in_order_and_ends_where_it_should)
+{
+    struct ids none = {0, UINT64_MAX};
+    struct store_view *view = look();
+    ck_assert_int_eq(store_each_message_ahead(view, expect_in_order, &none, &err), 0);
+    ck_assert_uint_eq(none.next, 0);
+    store_view_close(view);
+    uint64_t count = family_add(0);
+    view = look();
+    // Around the ends of batches too.
+    static const uint64_t ends[] = {0, 1, 254, 255, 256, 257, 511, 512, 513, 1000, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct ids ids = {0, ends[i]};
+        int rc = store_each_message_ahead(view, expect_in_order, &ids, &err);
+        ck_assert_int_eq(rc, ends[i] < count ? 4711 : 0);
+        ck_assert_uint_eq(ids.next, ends[i] < count ? ends[i] + 1 : count);
+    }
+    store_view_close(view);
+}
+END_TEST
+
+START_TEST(a_walk_ahead_serves_what_is_before_damage_and_names_it)
+{
+    struct key key;
+    struct ids ids = {0, UINT64_MAX};
+    family_add(0);
+    key_of_message(&key, 700);
+    value_change(TABLE_MESSAGES, &key, 20);
+    struct store_view *view = look();
+    ck_assert_int_eq(store_each_message_ahead(view, expect_in_order, &ids, &err), STORE_EDAMAGED);
+    ck_assert_uint_eq(ids.next, 700);
+    ck_assert_str_eq(err.sentence,
+                     "messages: key 700: checksum does not match; this message is lost");
+    store_view_close(view);
+
+    messages_delete(700, 1);
+    key_of_dictionary(&key, 1);
+    value_change(TABLE_DICTIONARIES, &key, 5000);
+    ids.next = 0;
+    view = look();
+    ck_assert_int_eq(store_each_message_ahead(view, expect_in_order, &ids, &err), STORE_EDAMAGED);
+    ck_assert_uint_eq(ids.next, 0);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "dictionaries: key 1: checksum does not match"));
+    store_view_close(view);
+}
+END_TEST
+
+struct sizes {
+    const uint8_t *bytes;
+    uint64_t seen;
+};
+
+static int expect_size(void *user, const struct message *message)
+{
+    struct sizes *sizes = user;
+    ck_assert(
+        span_equal(message->payload, span_of(sizes->bytes, (size_t)message->store_id * 300000u)));
+    sizes->seen++;
+    return 0;
+}
+
+// More than a batch holds, in one message and in several.
+START_TEST(a_walk_ahead_gives_large_messages_too)
+{
+    static uint8_t bytes[20 * 300000];
+    struct sizes sizes = {bytes, 0};
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i % 251 + i / 7919);
+    for (uint64_t id = 0; id <= 20; id++)
+        add(&(struct event){
+            .type = RECORD_MESSAGE_ADD,
+            .message = {.store_id = id, .payload = span_of(bytes, (size_t)id * 300000u)}});
+    apply();
+    struct store_view *view = look();
+    ck_assert_msg(store_each_message_ahead(view, expect_size, &sizes, &err) == 0, "%s",
+                  err.sentence);
+    ck_assert_uint_eq(sizes.seen, 21);
+    store_view_close(view);
+}
+END_TEST
+
 // ---- runs of the queue ---------------------------------------------------------------------
 
 static void queue_add(const char *client, uint64_t cmsg_id, uint16_t mid)
@@ -594,6 +691,9 @@ int main(void)
     tcase_add_test(tests, ids_go_round_past_those_that_are_kept);
     tcase_add_test(tests, no_more_dictionaries_than_are_counted);
     tcase_add_test(tests, all_messages_can_be_stored_anew);
+    tcase_add_test(tests, a_walk_ahead_goes_in_order_and_ends_where_it_should);
+    tcase_add_test(tests, a_walk_ahead_serves_what_is_before_damage_and_names_it);
+    tcase_add_test(tests, a_walk_ahead_gives_large_messages_too);
     tcase_add_test(tests, queues_that_grow_side_by_side_fill_their_pages);
     tcase_add_test(tests, a_run_over_what_is_there_is_newer);
     suite_add_tcase(suite, tests);
