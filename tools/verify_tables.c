@@ -187,6 +187,7 @@ static int on_dictionary(void *user, const struct store_dictionary *dictionary)
 {
     struct walk *walk = user;
     (void)dictionary;
+    progress_step(&walk->progress);
     walk->verify->counts->dictionaries++;
     return 0;
 }
@@ -194,7 +195,7 @@ static int on_dictionary(void *user, const struct store_dictionary *dictionary)
 void verify_dictionaries(struct context *ctx, struct verify *verify)
 {
     struct walk walk;
-    walk_begin(&walk, ctx, verify, "dictionaries");
+    walk_begin(&walk, ctx, verify, "dictionaries", ctx->stats.dictionaries);
     walk_end(&walk, store_each_dictionary(ctx->view, on_dictionary, &walk, &ctx->err));
 }
 

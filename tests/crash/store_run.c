@@ -235,7 +235,7 @@ static void step_compact(struct store_run *run)
     struct store_options options = store_run_options(run->folder, run->workload->sync);
     store_run_close(run, false);
     schedule_end();
-    if (store_compact(&options, &report, &err))
+    if (store_compact(&options, NULL, NULL, &report, &err))
         run_refused(run, "compact", &err);
     else
         run->oracle.acked = run->oracle.count;
