@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BROKER_NODE_IDS 1024u
+#define BROKER_NODE_IDS 512u // of 1024: a message's number must not look negative to anybody
 #define LONG_AGO_S INT64_C(0x7fffffff) // 68 years
 
 // ---- open ----------------------------------------------------------------------------------
