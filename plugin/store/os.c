@@ -530,6 +530,10 @@ void os_thread_lower_priority(void)
 {
 #ifdef SYS_gettid
     // On Linux a nice value belongs to the thread (setpriority(2), "C library/kernel differences").
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+    id_t thread = (id_t)syscall(SYS_gettid);
+    errno = 0;
+    int nice_before = getpriority(PRIO_PROCESS, thread);
+    if (errno == 0)
+        (void)setpriority(PRIO_PROCESS, thread, nice_before + 10);
 #endif
 }

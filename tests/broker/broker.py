@@ -180,8 +180,13 @@ class Broker:
 
     # ---- life
 
-    def launch(self, *arguments):
-        """Starts the process and returns at once."""
+    def launch(self, *arguments, before=lambda: None):
+        """Starts the process and returns at once. `before` is called in it first."""
+
+        def begin():
+            before_exec()
+            before()
+
         self.write_conf()
         self.log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         environment = dict(os.environ)
@@ -193,7 +198,7 @@ class Broker:
                 [*self.wrapper, str(prefix() / "sbin" / "mosquitto"), "-c", str(self.conf_file),
                  *arguments],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=environment, preexec_fn=before_exec)
+                env=environment, preexec_fn=begin)
         return self
 
     def start(self):

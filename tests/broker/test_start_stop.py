@@ -234,6 +234,20 @@ class Daemon:
                     {"kill": signal.SIGKILL, "stop": signal.SIGTERM}[how])
 
 
+@pytest.mark.parametrize("start", [0, 5])
+def test_what_folds_runs_below_the_broker(new_broker, start):
+    """However low that runs itself."""
+    broker = new_broker()
+    broker.launch(before=lambda: os.nice(start))
+    broker.wait_listening()
+    own = os.getpriority(os.PRIO_PROCESS, broker.process.pid)
+    threads = [int(thread) for thread in os.listdir(f"/proc/{broker.process.pid}/task")]
+    assert len(threads) > 1
+    wanted = [own] * (len(threads) - 1) + [min(own + 10, 19)]
+    poll(lambda: sorted(os.getpriority(os.PRIO_PROCESS, each) for each in threads) == wanted, 20,
+         f"{len(threads)} threads do not come to {wanted}")
+
+
 def test_in_daemon_mode_all_is_kept(new_broker, client, publisher, how):
     """The broker forks before it loads plugins, so threads may be started there."""
     broker = new_broker()
