@@ -12,16 +12,23 @@ from broker import poll
 COUNT = 200
 
 
+def paho_client(client_id, **settings):
+    """paho 2 wants to be told how to call back; ours take whatever comes."""
+    if hasattr(paho, "CallbackAPIVersion"):
+        settings["callback_api_version"] = paho.CallbackAPIVersion.VERSION2
+    return paho.Client(client_id=client_id, **settings)
+
+
 class Receiver:
     """A persistent paho client that reconnects by itself."""
 
     def __init__(self, port, protocol):
         self.got, self.subscribed = [], threading.Event()
         if protocol == paho.MQTTv5:
-            self.client = paho.Client("paho-receiver", protocol=protocol)
+            self.client = paho_client("paho-receiver", protocol=protocol)
             self.settings = {"clean_start": False, "properties": expiring()}
         else:
-            self.client = paho.Client("paho-receiver", clean_session=False, protocol=protocol)
+            self.client = paho_client("paho-receiver", clean_session=False, protocol=protocol)
             self.settings = {}
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = lambda *_: self.client.subscribe("paho/#", 2)
@@ -44,7 +51,7 @@ class Sender:
 
     def __init__(self, port):
         self.done = 0
-        self.client = paho.Client("paho-sender", clean_session=False)
+        self.client = paho_client("paho-sender", clean_session=False)
         self.client.max_inflight_messages_set(10)
         self.client.reconnect_delay_set(1, 1)
         self.client.on_publish = self.count
