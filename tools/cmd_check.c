@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "escape.h"
 #include "human.h"
+#include "json.h"
 #include "open.h"
 #include "queue_totals.h"
 
@@ -194,23 +195,31 @@ static void add_performance(struct text *line, const struct context *ctx, enum m
         text_addf(line, ";%" PRIu64 "%s", critical, least);
 }
 
-static int print_nagios(const struct readings *readings, const uint64_t values[METRIC_COUNT])
+static const char *const nagios_names[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+
+// The worst of all; the reasons, apart by commas, for what is not OK.
+static enum nagios_status judge(const struct readings *readings,
+                                const uint64_t values[METRIC_COUNT], struct text *reasons)
 {
-    static const char *const names[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
-    const struct context *ctx = readings->ctx;
     enum nagios_status worst = NAGIOS_OK;
-    struct text line = {0}, reasons = {0};
     for (unsigned id = 0; id < METRIC_COUNT; id++) {
-        enum nagios_status status = metric_judge(ctx, (enum metric_id)id, values[id]);
+        enum nagios_status status = metric_judge(readings->ctx, (enum metric_id)id, values[id]);
         if (status == NAGIOS_OK)
             continue;
-        text_addf(&reasons, "%s%s is %" PRIu64 "%s", reasons.len ? ", " : "", metrics[id].name,
+        text_addf(reasons, "%s%s is %" PRIu64 "%s", reasons->len ? ", " : "", metrics[id].name,
                   values[id], metrics[id].unit);
         if (id == METRIC_LONGEST_QUEUE)
-            text_addf(&reasons, " (%s)", readings->longest_client.data);
+            text_addf(reasons, " (%s)", readings->longest_client.data);
         worst = status > worst ? status : worst;
     }
-    text_addf(&line, "STORE %s - ", names[worst]);
+    return worst;
+}
+
+static int print_nagios(const struct readings *readings, const uint64_t values[METRIC_COUNT])
+{
+    struct text line = {0}, reasons = {0};
+    enum nagios_status worst = judge(readings, values, &reasons);
+    text_addf(&line, "STORE %s - ", nagios_names[worst]);
     if (worst == NAGIOS_OK) {
         human_plural(&line, values[METRIC_SESSIONS], "session");
         text_adds(&line, ", ");
@@ -224,9 +233,23 @@ static int print_nagios(const struct readings *readings, const uint64_t values[M
         *bar = '/';
     text_adds(&line, " |");
     for (unsigned id = 0; id < METRIC_COUNT; id++)
-        add_performance(&line, ctx, (enum metric_id)id, values[id]);
+        add_performance(&line, readings->ctx, (enum metric_id)id, values[id]);
     printf("%s\n", line.data);
     text_release(&line);
+    text_release(&reasons);
+    return (int)worst;
+}
+
+static int print_json(const struct readings *readings, const uint64_t values[METRIC_COUNT])
+{
+    struct text reasons = {0};
+    cJSON *document = json_document();
+    enum nagios_status worst = judge(readings, values, &reasons);
+    json_add_string(document, "status", nagios_names[worst]);
+    json_add_string(document, "reasons", reasons.data);
+    for (unsigned id = 0; id < METRIC_COUNT; id++)
+        json_add_number(document, metrics[id].name, values[id]);
+    json_print(document);
     text_release(&reasons);
     return (int)worst;
 }
@@ -258,8 +281,16 @@ static int answer_failure(const struct context *ctx, bool damaged, const char *w
         context_refuse(STATUS_ERROR, "%s", why);
         return damaged ? STATUS_FOUND : STATUS_ERROR;
     }
-    printf("STORE %s - %s\n", damaged ? "CRITICAL" : "UNKNOWN", why);
-    return damaged ? NAGIOS_CRITICAL : NAGIOS_UNKNOWN;
+    enum nagios_status status = damaged ? NAGIOS_CRITICAL : NAGIOS_UNKNOWN;
+    if (ctx->json) {
+        cJSON *document = json_document();
+        json_add_string(document, "status", nagios_names[status]);
+        json_add_string(document, "reasons", why);
+        json_print(document);
+    } else {
+        printf("STORE %s - %s\n", nagios_names[status], why);
+    }
+    return (int)status;
 }
 
 static int work(struct context *ctx)
@@ -275,6 +306,8 @@ static int work(struct context *ctx)
         values_fill(&readings, values);
         if (is_prometheus(ctx))
             print_prometheus(values);
+        else if (ctx->json)
+            status = print_json(&readings, values);
         else
             status = print_nagios(&readings, values);
     }

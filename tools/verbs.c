@@ -204,7 +204,8 @@ const struct verb verbs[] = {
      "Measures sessions, queues, the age of the oldest message, space and how far LMDB is behind "
      "the journal. Damage that it meets is critical; --deep looks for more, and verify for all.\n\n"
      "As a plugin of Nagios it prints one line and ends with 0 (OK), 1 (WARNING), 2 (CRITICAL: a "
-     "limit is passed, or the store is damaged) or 3 (UNKNOWN). For Prometheus it prints gauges, "
+     "limit is passed, or the store is damaged) or 3 (UNKNOWN); so it does with --json. For "
+     "Prometheus it prints gauges, "
      "among them mosquitto_lmdb_up, and ends with 0 if the store could be read.",
      "mosquitto_lmdb check --max-queue 10k:100k --max-age 1h:1d\tfor Nagios, Icinga and others\n"
      "mosquitto_lmdb check --format prometheus > lmdb.prom\tfor the node exporter's text files"},

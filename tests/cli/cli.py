@@ -124,7 +124,7 @@ def normal(text, store=None, folder=None):
         (r"\b[0-9a-f]{32}\b", "ID"),
         (r"\b\d+ (?:d|h|min|s|ms)\b(?: \d+ (?:h|min)\b)?", "AGE"),
         (r'("(?:created_time|lmdb_\w+_bytes|behind_ms)":)\d+', r"\1N"),
-        (r"((?:free_bytes|store_bytes|oldest_message_age_seconds)[= ])\d+", r"\1N"),
+        (r'((?:free_bytes|store_bytes|oldest_message_age_seconds)(?:[= ]|":))\d+', r"\1N"),
         (r'("journal_(?:bytes|segments)":)\d+', r"\1N"),
         (r"(?m)^((?:LMDB|journal) +).*", r"\1SIZES"),
         (r"zstd [\d.]+|lmdb [\d.]+", "VERSION"),

@@ -203,10 +203,10 @@ LINES = {"export", "export-redacted", "queue-export", "journal-dump", "journal-d
 
 
 @pytest.mark.parametrize("kind", ["empty", "busy"])
-@pytest.mark.parametrize("name", [n for n in COMMANDS if not n.startswith("check")])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "check-prometheus"])
 def test_json_is_versioned(name, kind, made):
     result = cli.run("--store", made[kind], "--json", *COMMANDS[name])
-    if result.status:
+    if result.status and not name.startswith("check"):
         assert result.out == "" and result.err.count("\n") == 1
     elif name in LINES:
         assert all(line["type"] for line in result.lines)
