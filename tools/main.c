@@ -5,6 +5,7 @@
 #include "help.h"
 #include "json.h"
 #include "open.h"
+#include "spool.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -44,10 +45,12 @@ static int verb_run(struct context *ctx)
         status = open_for_reading(ctx, false);
     else if (verb->flags & VERB_WRITES)
         status = open_for_writing(ctx);
+    struct spool spool;
+    spool_begin(&spool, ctx);
     if (status == STATUS_DONE)
         status = verb->run(ctx);
     open_close(ctx);
-    return status;
+    return spool_end(&spool, status);
 }
 
 static int print_usage_error(const struct text *why)

@@ -2,7 +2,10 @@
 """A store that another process holds, as a broker does: reading goes on beside it, writing does
 not, and neither changes anything of its."""
 
+import fcntl
 import subprocess
+import sys
+import termios
 import time
 
 import pytest
@@ -76,6 +79,32 @@ def test_follows_the_journal(holder):
         follower.kill()
     result = cli.Result(follower.returncode, out, err)
     assert result.status == 0 and [line["type"] for line in result.lines] == ["retained_set"] * 2
+
+
+def test_a_reader_that_is_slow_holds_no_pages(tmp_path):
+    """Its pipe is full and nobody reads it: freed pages are used again nevertheless."""
+    holder = Holder(cli.make_store("large", tmp_path / "large", 500, 5000))
+    reader = subprocess.Popen([cli.PROGRAM, "--store", holder.store, "export"],
+                              stdout=subprocess.PIPE, env=cli.environment())  # fmt: skip
+    try:
+        waiting = bytearray(4)
+        deadline = time.monotonic() + cli.TIMEOUT_S
+        while int.from_bytes(waiting, sys.byteorder) < 60_000:
+            fcntl.ioctl(reader.stdout, termios.FIONREAD, waiting)
+            assert reader.poll() is None and time.monotonic() < deadline
+        tables = holder.store / "data.mdb"
+        for number in range(220):
+            if number == 20:  # by then the file has what it needs
+                before = tables.stat().st_size
+            holder.tell("add")
+            holder.tell("flush")
+        assert tables.stat().st_size - before < 1 << 20
+        assert reader.stdout.read().count(b"\n") == 11_001
+        assert reader.wait(cli.TIMEOUT_S) == 0
+    finally:
+        reader.kill()
+        reader.wait()
+        holder.kill()
 
 
 def test_a_backup_has_what_the_journal_had(holder, tmp_path):
