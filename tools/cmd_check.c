@@ -88,55 +88,13 @@ static int on_queued(void *user, const struct queued *queued)
     return 0;
 }
 
-static int ignore_message(void *user, const struct message *message)
-{
-    (void)user;
-    (void)message;
-    return 0;
-}
-
-static int ignore_subscription(void *user, const struct subscription *subscription)
-{
-    (void)user;
-    (void)subscription;
-    return 0;
-}
-
-static int ignore_retained(void *user, const struct retained *retained)
-{
-    (void)user;
-    (void)retained;
-    return 0;
-}
-
-static int ignore_will(void *user, const struct will *will)
-{
-    (void)user;
-    (void)will;
-    return 0;
-}
-
-// The tables that the measurements do not read anyway.
-static int read_the_rest(struct context *ctx)
-{
-    struct store_view *view = ctx->view;
-    int rc = store_each_message(view, ignore_message, NULL, &ctx->err);
-    if (rc == 0)
-        rc = store_each_subscription(view, (struct span){NULL, 0}, ignore_subscription, NULL,
-                                     &ctx->err);
-    if (rc == 0)
-        rc = store_each_retained(view, ignore_retained, NULL, &ctx->err);
-    return rc ? rc : store_each_will(view, ignore_will, NULL, &ctx->err);
-}
-
 static int readings_take(struct readings *readings)
 {
     struct context *ctx = readings->ctx;
     struct statvfs fs;
     if (statvfs(ctx->path, &fs) == 0)
         readings->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    int rc = store_each_queued(ctx->view, (struct span){NULL, 0}, on_queued, readings, &ctx->err);
-    return rc == 0 && context_given(ctx, OPT_DEEP) ? read_the_rest(ctx) : rc;
+    return store_each_queued(ctx->view, (struct span){NULL, 0}, on_queued, readings, &ctx->err);
 }
 
 // In the unit of the format: seconds, bytes, counts.

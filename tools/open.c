@@ -19,6 +19,7 @@ static int open_as(struct context *ctx, enum store_access access, bool quiet)
     struct store_options options = {
         .path = ctx->path,
         .access = access,
+        .check_values = context_given(ctx, OPT_DEEP),
         .holder = PROGRAM,
         // What a person removes is little; a broker makes its own segments when it opens.
         .journal_segment_bytes = 1 << 20,
