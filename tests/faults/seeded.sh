@@ -42,6 +42,7 @@ programs=(
     'scan unit/test_journal_scan'
     'journal unit/test_journal'
     'store unit/test_store'
+    'values unit/test_values'
     'tables unit/test_tables'
     'tables_faults unit/test_tables_faults'
     'os faults/test_os'
@@ -59,7 +60,7 @@ apt=(
     13:scan 14:crash 15:crash 16:crash 17:io 18:io 19:io 20:journal 21:journal 22:journal 23:store
     24:io 25:scan 26:scan 27:damage 28:scan 29:scan 30:scan 31:scan 32:scan 33:scan 34:crash
     35:crash 36:crash 37:crash 38:tables 39:journal 40:journal
-    41:commits 42:commits 43:commits 44:tables_faults 45:commits 46:compact 47:compact 48:tables 49:tables
+    41:commits 42:commits 43:commits 44:tables_faults 45:commits 46:compact 47:compact 48:tables 49:values
     50:store 51:store 52:store 53:tables_faults
 )
 
