@@ -184,7 +184,7 @@ static MDB_txn *txn_begin(void)
     return txn;
 }
 
-static void value_change(enum table table, const struct key *key, size_t at)
+static void value_change(enum table table, const struct key *key, size_t at, uint8_t flip)
 {
     static uint8_t copy[DICTIONARY_MAX_BYTES];
     MDB_txn *txn = txn_begin();
@@ -192,7 +192,7 @@ static void value_change(enum table table, const struct key *key, size_t at)
     MDB_val value;
     ck_assert_int_eq(mdb_get(txn, tables->dbi[table], &key_val, &value), 0);
     memcpy(copy, value.mv_data, value.mv_size);
-    copy[at] ^= 1;
+    copy[at] ^= flip;
     value.mv_data = copy;
     ck_assert_int_eq(mdb_put(txn, tables->dbi[table], &key_val, &value, 0), 0);
     ck_assert_int_eq(mdb_txn_commit(txn), 0);
@@ -325,7 +325,7 @@ START_TEST(a_damaged_dictionary_is_named)
     struct message message;
     uint64_t count = family_add(0);
     key_of_dictionary(&key, 1);
-    value_change(TABLE_DICTIONARIES, &key, 5000);
+    value_change(TABLE_DICTIONARIES, &key, 5000, 1);
     struct kept kept = {.count = 0};
     struct store_view *view = look();
     static const char sentence[] = "dictionaries: key 1: checksum does not match; messages that "
@@ -346,16 +346,17 @@ START_TEST(a_damaged_message_takes_no_dictionary_along)
     uint64_t first = family_add(0);
     uint64_t second = family_add(1);
     struct key key;
-    key_of_message(&key, FAMILY_IDS + second - 1);
-    value_change(TABLE_MESSAGES, &key, 10);
-    messages_delete(FAMILY_IDS + second - 1, 1);
     struct kept before = dictionaries();
     ck_assert_uint_eq(before.count, 2);
-    // One that says of itself that it needs the other dictionary.
+    key_of_message(&key, FAMILY_IDS + second - 1);
+    value_change(TABLE_MESSAGES, &key, 20, 1);
+    messages_delete(FAMILY_IDS + second - 1, 1);
+    // One that says of itself that it needs the other dictionary: 2 in place of 1.
     key_of_message(&key, first - 1);
-    value_change(TABLE_MESSAGES, &key, 4);
+    value_change(TABLE_MESSAGES, &key, 4, 3);
     messages_delete(first - 1, 1);
     struct kept after = dictionaries();
+    ck_assert_uint_eq(after.count, 2);
     for (unsigned i = 0; i < 2; i++)
         ck_assert_uint_eq(after.dictionaries[i].messages, before.dictionaries[i].messages);
     expect_all(first + second - 2);
@@ -516,7 +517,7 @@ START_TEST(a_walk_ahead_serves_what_is_before_damage_and_names_it)
     struct ids ids = {0, UINT64_MAX};
     family_add(0);
     key_of_message(&key, 700);
-    value_change(TABLE_MESSAGES, &key, 20);
+    value_change(TABLE_MESSAGES, &key, 20, 1);
     struct store_view *view = look();
     ck_assert_int_eq(store_each_message_ahead(view, expect_in_order, &ids, &err), STORE_EDAMAGED);
     ck_assert_uint_eq(ids.next, 700);
@@ -526,7 +527,7 @@ START_TEST(a_walk_ahead_serves_what_is_before_damage_and_names_it)
 
     messages_delete(700, 1);
     key_of_dictionary(&key, 1);
-    value_change(TABLE_DICTIONARIES, &key, 5000);
+    value_change(TABLE_DICTIONARIES, &key, 5000, 1);
     ids.next = 0;
     view = look();
     ck_assert_int_eq(store_each_message_ahead(view, expect_in_order, &ids, &err), STORE_EDAMAGED);
