@@ -235,17 +235,19 @@ int store_each_segment(struct store *store, store_segment_fn *fn, void *user,
             continue;
         }
         uint64_t first = position_of(numbers[i], SEGMENT_HEADER_BYTES);
+        bool behind = numbers[i] < position_segment(meta.covered);
         struct store_segment segment = {.number = numbers[i],
                                         .bytes = header.bytes,
                                         .life = header.life,
                                         .created_ms = header.created_ms,
                                         .first_position = first,
                                         .end_position = first,
-                                        .state = "damaged"};
+                                        // Behind, a crash may leave a file that was being recycled.
+                                        .state = behind ? "covered" : "damaged"};
         if (rc == 0)
             rc = segment_count(store, &segment, &reason);
         if (rc == 0 && segment.end_position == first)
-            segment.state = numbers[i] < position_segment(meta.covered) ? "covered" : "ready";
+            segment.state = behind ? "covered" : "ready";
         else if (rc == 0)
             segment.state = segment.end_position <= meta.covered ? "covered" : "live";
         rc = fn(user, &segment);
