@@ -2,6 +2,7 @@
 #include "apply.h"
 
 #include "apply_internal.h"
+#include "value_bytes.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -16,11 +17,25 @@ int apply_open(struct apply *apply, enum table table, MDB_cursor **ret_cursor)
     return mdb_cursor_open(apply->txn, apply->tables->dbi[table], ret_cursor);
 }
 
+void apply_added(struct apply *apply, enum table table, struct span value)
+{
+    contents_added(apply->state, table, value);
+}
+
+void apply_removed(struct apply *apply, enum table table, struct span value)
+{
+    contents_removed(apply->state, table, value);
+}
+
 int apply_delete(struct apply *apply, enum table table, const struct key *key)
 {
+    struct span value;
+    int rc = apply_get(apply, table, key, &value);
+    if (rc)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    apply_removed(apply, table, value);
     MDB_val key_val = val_of_span(key_span(key));
-    int rc = mdb_del(apply->txn, apply->tables->dbi[table], &key_val, NULL);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    return mdb_del(apply->txn, apply->tables->dbi[table], &key_val, NULL);
 }
 
 int apply_get(struct apply *apply, enum table table, const struct key *key, struct span *ret_value)
@@ -38,7 +53,13 @@ int apply_reserve(struct apply *apply, enum table table, const struct key *key, 
 {
     MDB_val key_val = val_of_span(key_span(key));
     MDB_val value = {bytes, NULL};
-    int rc = mdb_put(apply->txn, apply->tables->dbi[table], &key_val, &value, MDB_RESERVE);
+    struct span before;
+    int rc = apply_get(apply, table, key, &before);
+    if (rc == 0)
+        apply_removed(apply, table, before);
+    else if (rc != MDB_NOTFOUND)
+        return rc;
+    rc = mdb_put(apply->txn, apply->tables->dbi[table], &key_val, &value, MDB_RESERVE);
     *ret_place = value.mv_data;
     return rc;
 }
@@ -56,6 +77,7 @@ int apply_purge(struct apply *apply, enum table table, uint64_t session)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     while (rc == 0 && key.mv_size >= prefix.len &&
            memcmp(key.mv_data, prefix.bytes, prefix.len) == 0) {
+        apply_removed(apply, table, span_of_val(&value));
         rc = mdb_cursor_del(cursor, 0);
         // The cursor stands before what came next, which MDB_NEXT gives.
         if (rc == 0)
@@ -143,9 +165,12 @@ static int apply_retained(struct apply *apply)
             rc = apply_delete(apply, TABLE_RETAINED, &key);
             continue;
         }
-        rc = apply_reserve(apply, TABLE_RETAINED, &key, value_retained_bytes(&retained), &place);
-        if (rc == 0)
+        size_t bytes = value_retained_bytes(&retained);
+        rc = apply_reserve(apply, TABLE_RETAINED, &key, bytes, &place);
+        if (rc == 0) {
             value_retained_encode(&retained, key_span(&key), place);
+            apply_added(apply, TABLE_RETAINED, span_of(place, bytes));
+        }
     }
     return rc;
 }

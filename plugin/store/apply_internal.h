@@ -28,9 +28,14 @@ int apply_open(struct apply *apply, enum table table, MDB_cursor **ret_cursor);
 int apply_get(struct apply *apply, enum table table, const struct key *key, struct span *ret_value);
 // 0 also if there was nothing.
 int apply_delete(struct apply *apply, enum table table, const struct key *key);
-// Gives the place for a value of `bytes` bytes, to be filled before the next call of LMDB.
+// Gives the place for a value of `bytes` bytes, to be filled and told to apply_added before the
+// next call of LMDB.
 int apply_reserve(struct apply *apply, enum table table, const struct key *key, size_t bytes,
                   uint8_t **ret_place);
+// Every value that comes into a table or leaves it passes these: they keep the sum of what is in
+// it.
+void apply_added(struct apply *apply, enum table table, struct span value);
+void apply_removed(struct apply *apply, enum table table, struct span value);
 // Deletes all keys that begin with the number of a session.
 int apply_purge(struct apply *apply, enum table table, uint64_t session);
 // Before a key made of a string is written or deleted: whether what lies there, if anything, is of

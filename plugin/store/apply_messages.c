@@ -91,12 +91,14 @@ static int message_put(struct apply *apply, struct appender *appender, const str
     int rc = mdb_cursor_put(appender->cursor, &key_val, &value, flags | MDB_NOOVERWRITE);
     if (rc == MDB_KEYEXIST) {
         message_uncount(apply->state, key, &value);
+        apply_removed(apply, TABLE_MESSAGES, span_of_val(&value));
         value = (MDB_val){bytes, NULL};
         rc = mdb_cursor_put(appender->cursor, &key_val, &value, MDB_RESERVE);
     }
     if (rc)
         return rc;
     value_message_encode(&stored, key_span(key), value.mv_data);
+    apply_added(apply, TABLE_MESSAGES, span_of(value.mv_data, bytes));
     dictionaries_count(apply->state, &stored, content_bytes,
                        stored.compressed ? stored.content.len : content_bytes);
     return 0;
@@ -114,6 +116,7 @@ static int message_delete(struct apply *apply, struct appender *appender, const 
     if (rc)
         return rc;
     message_uncount(apply->state, key, &value);
+    apply_removed(apply, TABLE_MESSAGES, span_of_val(&value));
     return mdb_cursor_del(appender->cursor, 0);
 }
 
@@ -164,14 +167,23 @@ static int by_session_and_place(const void *a, const void *b)
     return (x->cmsg_id > y->cmsg_id) - (x->cmsg_id < y->cmsg_id);
 }
 
-static int queued_put(struct appender *appender, const struct key *key, const struct queued *queued,
-                      unsigned flags)
+static int queued_put(struct apply *apply, struct appender *appender, const struct key *key,
+                      const struct queued *queued, unsigned flags)
 {
     uint8_t bytes[VALUE_QUEUED_MAX_BYTES];
+    struct span encoded = span_of(bytes, value_queued_bytes(queued));
     MDB_val key_val = val_of_span(key_span(key));
-    MDB_val value = {value_queued_bytes(queued), bytes};
+    MDB_val value = val_of_span(encoded);
     value_queued_encode(queued, key_span(key), bytes);
-    return mdb_cursor_put(appender->cursor, &key_val, &value, flags);
+    int rc = mdb_cursor_put(appender->cursor, &key_val, &value, flags | MDB_NOOVERWRITE);
+    if (rc == MDB_KEYEXIST) {
+        apply_removed(apply, TABLE_QUEUE, span_of_val(&value));
+        value = val_of_span(encoded);
+        rc = mdb_cursor_put(appender->cursor, &key_val, &value, 0);
+    }
+    if (rc == 0)
+        apply_added(apply, TABLE_QUEUE, encoded);
+    return rc;
 }
 
 static int queued_update(struct apply *apply, struct appender *appender, const struct key *key,
@@ -187,7 +199,7 @@ static int queued_update(struct apply *apply, struct appender *appender, const s
     queued.qos = entry->qos;
     queued.state = entry->state;
     queued.dup = entry->dup;
-    return queued_put(appender, key, &queued, 0);
+    return queued_put(apply, appender, key, &queued, 0);
 }
 
 static int apply_queued(struct apply *apply, struct appender *appender,
@@ -210,7 +222,7 @@ static int apply_queued(struct apply *apply, struct appender *appender,
         uint64_t life = entry->cmsg_id >> STORE_CMSG_LIFE_SHIFT;
         if (life > apply->state->life)
             apply->state->life = life;
-        return queued_put(appender, &key, &queued, appender_flags(appender, &key));
+        return queued_put(apply, appender, &key, &queued, appender_flags(appender, &key));
     }
     MDB_val key_val = val_of_span(key_span(&key));
     MDB_val value;
@@ -221,8 +233,10 @@ static int apply_queued(struct apply *apply, struct appender *appender,
     }
     if (rc)
         return rc;
-    return entry->outcome == FOLD_DELETE ? mdb_cursor_del(appender->cursor, 0)
-                                         : queued_update(apply, appender, &key, entry, &value);
+    if (entry->outcome != FOLD_DELETE)
+        return queued_update(apply, appender, &key, entry, &value);
+    apply_removed(apply, TABLE_QUEUE, span_of_val(&value));
+    return mdb_cursor_del(appender->cursor, 0);
 }
 
 // ---- runs of new entries -----------------------------------------------------------------------
@@ -283,6 +297,7 @@ static int run_lift(struct apply *apply, struct appender *appender, struct lifte
         memcpy(one->key.bytes, key.mv_data, key.mv_size);
         one->value_bytes = value.mv_size;
         memcpy(one->value, value.mv_data, value.mv_size);
+        apply_removed(apply, TABLE_QUEUE, span_of_val(&value));
         rc = mdb_cursor_del(appender->cursor, 0);
         // The cursor stands before what came next, which MDB_NEXT gives.
         if (rc == 0)
@@ -292,7 +307,8 @@ static int run_lift(struct apply *apply, struct appender *appender, struct lifte
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int run_put_back(struct appender *appender, struct lifted *lifted, uint32_t count)
+static int run_put_back(struct apply *apply, struct appender *appender, struct lifted *lifted,
+                        uint32_t count)
 {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
@@ -300,6 +316,8 @@ static int run_put_back(struct appender *appender, struct lifted *lifted, uint32
         MDB_val value = {lifted[i].value_bytes, lifted[i].value};
         // What the run itself has put in this place is newer.
         rc = mdb_cursor_put(appender->cursor, &key, &value, MDB_NOOVERWRITE);
+        if (rc == 0)
+            apply_added(apply, TABLE_QUEUE, span_of(lifted[i].value, (uint32_t)value.mv_size));
         rc = rc == MDB_KEYEXIST ? 0 : rc;
     }
     return rc;
@@ -320,7 +338,7 @@ static int apply_run(struct apply *apply, struct appender *appender, const struc
             rc = apply_queued(apply, appender, &refs[i]);
     }
     if (rc == 0)
-        rc = run_put_back(appender, lifted, lifted_count);
+        rc = run_put_back(apply, appender, lifted, lifted_count);
     free(lifted);
     return rc;
 }

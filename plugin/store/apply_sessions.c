@@ -38,10 +38,13 @@ static int session_get(struct apply *apply, const struct key *key, struct span c
 static int session_put(struct apply *apply, const struct key *key, const struct session *session)
 {
     uint8_t *place;
-    int rc = apply_reserve(apply, TABLE_SESSIONS, key, value_session_bytes(session), &place);
-    if (rc == 0)
-        value_session_encode(session, key_span(key), place);
-    return rc;
+    size_t bytes = value_session_bytes(session);
+    int rc = apply_reserve(apply, TABLE_SESSIONS, key, bytes, &place);
+    if (rc)
+        return rc;
+    value_session_encode(session, key_span(key), place);
+    apply_added(apply, TABLE_SESSIONS, span_of(place, bytes));
+    return 0;
 }
 
 static int session_purge(struct apply *apply, const struct key *key, uint64_t number)
@@ -144,10 +147,13 @@ static int apply_will(struct apply *apply, const struct fold_client *client, con
 
     const struct will *will = &FOLD_ITEMS(apply->fold, wills, struct will)[client->will];
     uint8_t *place;
-    rc = apply_reserve(apply, TABLE_WILLS, key, value_will_bytes(will), &place);
-    if (rc == 0)
-        value_will_encode(will, key_span(key), place);
-    return rc;
+    size_t bytes = value_will_bytes(will);
+    rc = apply_reserve(apply, TABLE_WILLS, key, bytes, &place);
+    if (rc)
+        return rc;
+    value_will_encode(will, key_span(key), place);
+    apply_added(apply, TABLE_WILLS, span_of(place, bytes));
+    return 0;
 }
 
 int apply_clients(struct apply *apply)
@@ -161,8 +167,10 @@ int apply_clients(struct apply *apply)
     for (uint32_t i = 0; i < count; i++)
         order[i] = &clients[i];
     qsort(order, count, sizeof(*order), by_client_id);
-    if (apply->fold->all_wills_gone)
+    if (apply->fold->all_wills_gone) {
         rc = mdb_drop(apply->txn, apply->tables->dbi[TABLE_WILLS], 0);
+        apply->state->contents[TABLE_WILLS] = 0;
+    }
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         struct key key;
         key_of_string(&key, apply->tables->secret, order[i]->client_id);
@@ -206,11 +214,13 @@ static int apply_subscription(struct apply *apply, const struct subscription_ref
         return rc;
     if (entry->outcome == FOLD_DELETE)
         return apply_delete(apply, TABLE_SUBSCRIPTIONS, &key);
-    rc = apply_reserve(apply, TABLE_SUBSCRIPTIONS, &key, value_subscription_bytes(&subscription),
-                       &place);
-    if (rc == 0)
-        value_subscription_encode(&subscription, key_span(&key), place);
-    return rc;
+    size_t bytes = value_subscription_bytes(&subscription);
+    rc = apply_reserve(apply, TABLE_SUBSCRIPTIONS, &key, bytes, &place);
+    if (rc)
+        return rc;
+    value_subscription_encode(&subscription, key_span(&key), place);
+    apply_added(apply, TABLE_SUBSCRIPTIONS, span_of(place, bytes));
+    return 0;
 }
 
 int apply_subscriptions(struct apply *apply)

@@ -26,8 +26,8 @@ enum os_dir_flags {
 };
 
 // Opens the folder. STORE_ENOSTORE if it is missing; STORE_EUNSAFE if it is not a folder, belongs
-// to somebody else, is open to group or others and not empty, or lies on a network file system. With
-// OS_DIR_CREATE an empty folder of ours that is open to others is closed to them.
+// to somebody else, is open to group or others and not empty, or lies on a network file system.
+// With OS_DIR_CREATE an empty folder of ours that is open to others is closed to them.
 int os_dir_open(struct os_dir **ret_dir, const char *path, unsigned flags, struct store_error *err);
 void os_dir_close(struct os_dir *dir);
 const char *os_dir_path(const struct os_dir *dir);

@@ -121,16 +121,33 @@ int dictionaries_unpack(struct tables *tables, MDB_txn *txn,
     return why ? tables_damaged(err, TABLE_MESSAGES, key, why) : 0;
 }
 
-static int dictionary_put(struct tables *tables, MDB_txn *txn, const struct dictionary *dictionary)
+static int dictionary_put(struct tables *tables, MDB_txn *txn, struct tables_state *state,
+                          const struct dictionary *dictionary)
 {
     struct key key;
     key_of_dictionary(&key, dictionary->id);
     MDB_val key_val = val_of_span(key_span(&key));
     MDB_val value = {value_dictionary_bytes(dictionary), NULL};
     int rc = mdb_put(txn, tables->dbi[TABLE_DICTIONARIES], &key_val, &value, MDB_RESERVE);
-    if (rc == 0)
-        value_dictionary_encode(dictionary, key_span(&key), value.mv_data);
-    return rc;
+    if (rc)
+        return rc;
+    value_dictionary_encode(dictionary, key_span(&key), value.mv_data);
+    contents_added(state, TABLE_DICTIONARIES, span_of_val(&value));
+    return 0;
+}
+
+static int dictionary_delete(struct tables *tables, MDB_txn *txn, struct tables_state *state,
+                             uint16_t id)
+{
+    struct key key;
+    key_of_dictionary(&key, id);
+    MDB_val key_val = val_of_span(key_span(&key));
+    MDB_val value;
+    int rc = mdb_get(txn, tables->dbi[TABLE_DICTIONARIES], &key_val, &value);
+    if (rc)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    contents_removed(state, TABLE_DICTIONARIES, span_of_val(&value));
+    return mdb_del(txn, tables->dbi[TABLE_DICTIONARIES], &key_val, NULL);
 }
 
 // Ids go round: the next one that no dictionary has.
@@ -151,7 +168,7 @@ static int made_take(struct tables *tables, MDB_txn *txn, struct tables_state *s
         return 0;
     struct dictionary dictionary = *made;
     dictionary.id = id_next(state);
-    int rc = dictionary_put(tables, txn, &dictionary);
+    int rc = dictionary_put(tables, txn, state, &dictionary);
     if (rc)
         return rc;
     use_make(state, dictionary.id);
@@ -181,15 +198,12 @@ int dictionaries_end(struct tables *tables, MDB_txn *txn, struct tables_state *s
     unsigned i = 0;
     while (i < state->use_count) {
         const struct dictionary_use *use = &state->uses[i];
-        struct key key;
         if (use->messages > 0 || (use->id && use->id == state->dictionary)) {
             i++;
             continue;
         }
-        key_of_dictionary(&key, use->id);
-        MDB_val key_val = val_of_span(key_span(&key));
-        int rc = use->id ? mdb_del(txn, tables->dbi[TABLE_DICTIONARIES], &key_val, NULL) : 0;
-        if (rc && rc != MDB_NOTFOUND)
+        int rc = use->id ? dictionary_delete(tables, txn, state, use->id) : 0;
+        if (rc)
             return rc;
         state->uses[i] = state->uses[--state->use_count];
     }

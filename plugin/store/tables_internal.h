@@ -9,6 +9,7 @@
 #include "payload.h"
 #include "tables.h"
 #include "trainer.h"
+#include "value_bytes.h"
 #include "values.h"
 
 #include <lmdb.h>
@@ -30,11 +31,25 @@ struct tables_state {
     uint64_t covered;
     uint64_t next_session;
     uint64_t anomalies;
+    // By table: the sum of the checksums of all its values, so that a page that is whole but not
+    // the one that was written last is told.
+    uint64_t contents[TABLE_COUNT];
     struct dictionary_use uses[STATE_USES_MAX];
     uint16_t dictionary; // in use, 0: none
     uint8_t use_count;
     bool clean;
 };
+
+// Every value that comes into a table or leaves it passes these.
+static inline void contents_added(struct tables_state *state, enum table table, struct span value)
+{
+    state->contents[table] += value_checksum_stored(table, value);
+}
+
+static inline void contents_removed(struct tables_state *state, enum table table, struct span value)
+{
+    state->contents[table] -= value_checksum_stored(table, value);
+}
 
 struct tables {
     // Set by tables_open.

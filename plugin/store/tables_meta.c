@@ -14,7 +14,7 @@
 
 #define MAGIC_BYTES (12u + VALUE_CHECKSUM_BYTES)
 #define IDENTITY_BYTES (1u + 16u + KEY_SECRET_BYTES + VALUE_CHECKSUM_BYTES)
-#define STATE_FIXED_BYTES (2u + 4u * 8u + 3u)
+#define STATE_FIXED_BYTES (2u + (4u + TABLE_COUNT - 1u) * 8u + 3u)
 #define USE_BYTES (2u + 3u * 8u)
 #define STATE_MAX_BYTES (STATE_FIXED_BYTES + STATE_USES_MAX * USE_BYTES + VALUE_CHECKSUM_BYTES)
 
@@ -64,6 +64,8 @@ int meta_write_state(struct tables *tables, MDB_txn *txn, const struct tables_st
     value_write_u64(&writer, state->covered);
     value_write_u64(&writer, state->next_session);
     value_write_u64(&writer, state->anomalies);
+    for (int table = TABLE_META + 1; table < TABLE_COUNT; table++)
+        value_write_u64(&writer, state->contents[table]);
     value_write_u16(&writer, state->dictionary);
     value_write_u8(&writer, state->use_count);
     for (unsigned i = 0; i < state->use_count; i++) {
@@ -174,6 +176,8 @@ int meta_read_state(struct tables *tables, MDB_txn *txn, struct tables_state *re
     state.covered = value_read_u64(&reader);
     state.next_session = value_read_u64(&reader);
     state.anomalies = value_read_u64(&reader);
+    for (int table = TABLE_META + 1; table < TABLE_COUNT; table++)
+        state.contents[table] = value_read_u64(&reader);
     state.dictionary = value_read_u16(&reader);
     state.use_count = value_read_u8(&reader);
     if (state.use_count > STATE_USES_MAX)

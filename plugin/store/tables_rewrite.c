@@ -72,18 +72,26 @@ static int message_rewrite(struct tables *tables, MDB_cursor *cursor, struct tab
                                         &after.content, &after.dictionary);
     if (!after.compressed || value_message_bytes(&after) >= value_message_bytes(before))
         return 0;
-    // Before the put, which moves what `before` points to.
-    dictionaries_uncount(state, before);
-    dictionaries_count(state, &after, content_bytes, after.content.len);
     struct key key;
     key_of_message(&key, before->message.store_id);
     MDB_val key_val = val_of_span(key_span(&key));
-    MDB_val value = {value_message_bytes(&after), NULL};
-    int rc = mdb_cursor_put(cursor, &key_val, &value, MDB_CURRENT | MDB_RESERVE);
-    if (rc == 0)
-        value_message_encode(&after, key_span(&key), value.mv_data);
+    MDB_val value;
+    int rc = mdb_cursor_get(cursor, &key_val, &value, MDB_GET_CURRENT);
+    if (rc)
+        return rc;
+    // Before the put, which moves what `before` points to.
+    contents_removed(state, TABLE_MESSAGES, span_of_val(&value));
+    dictionaries_uncount(state, before);
+    dictionaries_count(state, &after, content_bytes, after.content.len);
+    key_val = val_of_span(key_span(&key));
+    value = (MDB_val){value_message_bytes(&after), NULL};
+    rc = mdb_cursor_put(cursor, &key_val, &value, MDB_CURRENT | MDB_RESERVE);
+    if (rc)
+        return rc;
+    value_message_encode(&after, key_span(&key), value.mv_data);
+    contents_added(state, TABLE_MESSAGES, span_of_val(&value));
     rewrite->messages++;
-    return rc;
+    return 0;
 }
 
 static int rewrite_one(struct tables *tables, MDB_txn *txn, MDB_cursor *cursor, struct span key,

@@ -27,6 +27,16 @@ static inline size_t value_checksum_bytes(enum table table)
     return table == TABLE_QUEUE ? VALUE_QUEUED_CHECKSUM_BYTES : VALUE_CHECKSUM_BYTES;
 }
 
+// The checksum as it stands at the end of a value, right or wrong; 0 if the value is too short.
+static inline uint64_t value_checksum_stored(enum table table, struct span value)
+{
+    size_t bytes = value_checksum_bytes(table);
+    if (value.len < bytes)
+        return 0;
+    const uint8_t *at = (const uint8_t *)value.data + value.len - bytes;
+    return bytes == 4 ? get_u32(at) : get_u64(at);
+}
+
 struct value_writer {
     uint8_t *begin;
     uint8_t *at;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
 // One consistent picture of the tables: a read transaction, and what it takes to unpack payloads.
+#include "value_bytes.h"
 #include "view_internal.h"
 
 #include <stdlib.h>
@@ -16,6 +17,8 @@ int tables_view_open(struct store_view **ret_view, struct tables *tables, struct
         free(view);
         return rc;
     }
+    MDB_stat stat;
+    view->page_bytes = mdb_env_stat(tables->env, &stat) == 0 ? stat.ms_psize : 1;
     *ret_view = view;
     return 0;
 }
@@ -46,11 +49,52 @@ static int view_pass(struct store_view *view, int rc, const struct store_error *
 
 // ---- walking -------------------------------------------------------------------------------
 
-// All entries whose keys begin with `prefix`, in the order of the keys. Adds their number to
-// *walked. A page that damage put in another's place shows in keys that are out of order, or in a
-// walk that misses entries (walk_complete).
+// What walks over a table have met.
+struct tally {
+    uint64_t entries;
+    uint64_t contents; // sum of the checksums, as in the state
+    bool passed;       // damage that the view passes over
+};
+
+// Whether a search for the key ends at this very entry. A walk goes from page to page and does not
+// see what is wrong with the keys that lead a search there; one search for the first and one for
+// the last entry of a page stand for all between them.
+static bool entry_is_found(struct store_view *view, enum table table, const MDB_val *key)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val found = *key;
+    MDB_val value;
+    if (mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor))
+        return false;
+    int rc = mdb_cursor_get(cursor, &found, &value, MDB_SET_KEY);
+    mdb_cursor_close(cursor);
+    return rc == 0 && found.mv_data == key->mv_data;
+}
+
+static bool same_page(const struct store_view *view, const MDB_val *a, const MDB_val *b)
+{
+    return (uintptr_t)a->mv_data / view->page_bytes == (uintptr_t)b->mv_data / view->page_bytes;
+}
+
+// Looks at an entry in its turn. `last`: the one before, its mv_data NULL if there is none.
+static const char *entry_place_check(struct store_view *view, enum table table, const MDB_val *last,
+                                     const MDB_val *key)
+{
+    // Ends the walk in any case: a tree that damage has closed to a ring has no end.
+    if (last->mv_data && mdb_cmp(view->txn, view->tables->dbi[table], last, key) >= 0)
+        return "it is not in its place";
+    if (last->mv_data && same_page(view, last, key))
+        return NULL;
+    if ((last->mv_data && !entry_is_found(view, table, last)) || !entry_is_found(view, table, key))
+        return "a search for it does not find it";
+    return NULL;
+}
+
+// All entries whose keys begin with `prefix`, in the order of the keys. Adds them to *tally. A page
+// that damage put in another's place shows in keys that are out of order or cannot be found, or in
+// a walk that misses entries or meets others (walk_complete).
 static int table_walk(struct store_view *view, enum table table, struct span prefix,
-                      view_entry_fn *fn, void *user, uint64_t *walked, struct store_error *err)
+                      view_entry_fn *fn, void *user, struct tally *tally, struct store_error *err)
 {
     struct store_error own = {0};
     MDB_cursor *cursor = NULL;
@@ -66,17 +110,17 @@ static int table_walk(struct store_view *view, enum table table, struct span pre
         if (prefix.len > 0 &&
             (key.mv_size < prefix.len || memcmp(key.mv_data, prefix.data, prefix.len) != 0))
             break;
-        int ended;
-        // Ends the walk in any case: a tree that damage has closed to a ring has no end.
-        if (last.mv_data && mdb_cmp(view->txn, view->tables->dbi[table], &last, &key) >= 0)
-            ended = tables_damaged(err, table, span_of_val(&key), "it is not in its place");
-        else
-            ended = view_pass(view, fn(user, span_of_val(&key), span_of_val(&value), err), err);
+        const char *why = entry_place_check(view, table, &last, &key);
+        int seen = why ? tables_damaged(err, table, span_of_val(&key), why)
+                       : fn(user, span_of_val(&key), span_of_val(&value), err);
+        int ended = why ? seen : view_pass(view, seen, err);
         if (ended) {
             mdb_cursor_close(cursor);
             return ended;
         }
-        ++*walked;
+        tally->passed |= seen != 0;
+        tally->entries++;
+        tally->contents += value_checksum_stored(table, span_of_val(&value));
         last = key;
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
@@ -84,30 +128,42 @@ static int table_walk(struct store_view *view, enum table table, struct span pre
     return rc && rc != MDB_NOTFOUND ? tables_error(view->tables, err, rc, "cannot read it") : 0;
 }
 
-// Whether a walk over a whole table met as many entries as LMDB says it has.
-static int walk_complete(struct store_view *view, enum table table, uint64_t walked,
+// Whether a walk over a whole table met as many entries as LMDB says it has, and the very ones that
+// were written last.
+static int walk_complete(struct store_view *view, enum table table, const struct tally *tally,
                          struct store_error *err)
 {
     struct store_error own = {0};
+    struct tables_state state;
     MDB_stat stat;
-    int rc = mdb_stat(view->txn, view->tables->dbi[table], &stat);
     if (!err)
         err = &own;
+    int rc = mdb_stat(view->txn, view->tables->dbi[table], &stat);
     if (rc)
         return tables_error(view->tables, err, rc, "cannot count");
-    if (walked == stat.ms_entries)
+    if ((rc = meta_read_state(view->tables, view->txn, &state, err)))
+        return rc;
+    if (tally->entries != stat.ms_entries)
+        error_set(err, STORE_EDAMAGED,
+                  "%s: %llu entries can be reached of %llu; the others are lost", table_name(table),
+                  (unsigned long long)tally->entries, (unsigned long long)stat.ms_entries);
+    else if (!tally->passed && tally->contents != state.contents[table])
+        error_set(
+            err, STORE_EDAMAGED,
+            "%s: some entries are not those that were written last; which ones cannot be told, "
+            "and the newer ones are lost",
+            table_name(table));
+    else
         return 0;
-    error_set(err, STORE_EDAMAGED, "%s: %llu entries can be reached of %llu; the others are lost",
-              table_name(table), (unsigned long long)walked, (unsigned long long)stat.ms_entries);
     return view_pass(view, STORE_EDAMAGED, err);
 }
 
 int view_walk(struct store_view *view, enum table table, view_entry_fn *fn, void *user,
               struct store_error *err)
 {
-    uint64_t walked = 0;
-    int rc = table_walk(view, table, (struct span){NULL, 0}, fn, user, &walked, err);
-    return rc ? rc : walk_complete(view, table, walked, err);
+    struct tally tally = {0};
+    int rc = table_walk(view, table, (struct span){NULL, 0}, fn, user, &tally, err);
+    return rc ? rc : walk_complete(view, table, &tally, err);
 }
 
 // Gives value and key as they lie in LMDB. STORE_ENOTFOUND names the key.
@@ -201,7 +257,7 @@ struct member_walk {
     store_subscription_fn *subscription_fn;
     store_queued_fn *queued_fn;
     void *user;
-    uint64_t walked;
+    struct tally tally;
     struct store_error *err;
 };
 
@@ -211,7 +267,7 @@ static int session_members(void *user, const struct session *session)
     struct key prefix;
     key_of_session(&prefix, session->number);
     walk->client_id = session->client_id;
-    return table_walk(walk->view, walk->table, key_span(&prefix), walk->entry, walk, &walk->walked,
+    return table_walk(walk->view, walk->table, key_span(&prefix), walk->entry, walk, &walk->tally,
                       walk->err);
 }
 
@@ -220,7 +276,7 @@ static int members_walk(struct member_walk *walk, struct span client_id)
     struct session session;
     if (!client_id.data) {
         int ended = store_each_session(walk->view, session_members, walk, walk->err);
-        return ended ? ended : walk_complete(walk->view, walk->table, walk->walked, walk->err);
+        return ended ? ended : walk_complete(walk->view, walk->table, &walk->tally, walk->err);
     }
     struct store_error own = {0};
     int rc = store_get_session(walk->view, client_id, &session, &own);

@@ -9,6 +9,7 @@
 struct store_view {
     struct tables *tables;
     MDB_txn *txn;
+    size_t page_bytes;
     struct payload_decompressor *decompressor; // made when it is first needed
     store_damage_fn *damage;                   // NULL: the first damage ends a walk
     void *damage_user;

@@ -10,6 +10,9 @@
 //   make_store queue DIR ID       queues one more message for a client
 //   make_store large DIR S M      S sessions, M messages spread over their queues
 //   make_store readings DIR I N   N more retained messages that are alike, from number I on
+//   make_store lived DIR          many entries that were changed and removed over many commits, so
+//                                 that                               pages of every kind, old and
+//                                 new, lie in the file
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -227,6 +230,83 @@ static void make_readings(unsigned long first, unsigned long count)
     }
 }
 
+#define LIVED_SESSIONS 40u
+#define LIVED_ROUNDS 6u
+
+static void queue_change(enum record_type type, const char *client_id, uint64_t cmsg_id,
+                         uint64_t number)
+{
+    struct event event = {.type = type};
+    event.queued = (struct queued){
+        .client_id = span_str(client_id),
+        .cmsg_id = cmsg_id,
+        .store_id = FIRST_ID + number,
+        .mid = (uint16_t)cmsg_id,
+        .direction = QUEUE_OUT,
+        .qos = 2,
+        .state = QUEUE_STATE_WAIT_FOR_PUBCOMP,
+    };
+    append(&event);
+}
+
+static void message_gone(uint64_t number)
+{
+    struct event event = {.type = RECORD_MESSAGE_DELETE};
+    event.message.store_id = FIRST_ID + number;
+    append(&event);
+}
+
+// A round gives each session a message, moves the one of the round before on and ends the one
+// before that; every seventh session gets a new attribute, subscription, retained message or will.
+static void live_round(unsigned round)
+{
+    static char topic[900], payload[9000];
+    for (unsigned i = 0; i < LIVED_SESSIONS; i++) {
+        char client_id[32];
+        uint64_t number = 1000 + round * LIVED_SESSIONS + i;
+        // Every tenth topic is longer than a key of LMDB, one payload than a page.
+        int long_topic = i % 10 == 3 ? 700 : 1;
+        size_t bytes = i == 7 ? sizeof(payload) : 20 + i;
+        snprintf(client_id, sizeof(client_id), "device-%04u", i);
+        snprintf(topic, sizeof(topic), "lived/%u/%0*u", i, long_topic, round % 2);
+        for (size_t at = 0, noise = number; at < bytes; at++) {
+            noise = noise * 1103515245u + 12345u; // zstd makes nothing of it
+            payload[at] = (char)(noise >> 16);
+        }
+        add_message(number, topic, span_of(payload, (uint32_t)bytes), 2, (struct span){NULL, 0});
+        add_queued(client_id, round + 1, number, 2, QUEUE_OUT, QUEUE_STATE_QUEUED);
+        if (round >= 1)
+            queue_change(RECORD_QUEUE_UPDATE, client_id, round, number - LIVED_SESSIONS);
+        if (round >= 3 && i % 20 != 0) { // retained ones stay
+            queue_change(RECORD_QUEUE_DELETE, client_id, round - 2, number - 3 * LIVED_SESSIONS);
+            message_gone(number - 3 * LIVED_SESSIONS);
+        }
+        if (i % 7 == round % 7) {
+            add_session(client_id, round % 2 ? "odd" : "even", 3600, i % 2 == 0, 1000 * round);
+            add_subscription(client_id, topic, (uint8_t)(round % 3), round + 1);
+            add_will(client_id, "lived/will", round % 2 ? "odd" : "even");
+        }
+        if (i % 20 == 0)
+            add_retained(topic, number);
+    }
+    flush();
+}
+
+static void make_lived(void)
+{
+    for (unsigned i = 0; i < LIVED_SESSIONS; i++) {
+        char client_id[32], filter[64];
+        snprintf(client_id, sizeof(client_id), "device-%04u", i);
+        add_session(client_id, NULL, SESSION_EXPIRY_NEVER, i % 3 == 0, INT64_C(1767225600000));
+        for (unsigned j = 0; j < 3; j++) {
+            snprintf(filter, sizeof(filter), "site/%u/%u/#", i, j);
+            add_subscription(client_id, filter, 1, 0);
+        }
+    }
+    for (unsigned round = 0; round < LIVED_ROUNDS; round++)
+        live_round(round);
+}
+
 // Says in the header of the first segment that a reader must know a feature of the future.
 static void make_newer(const char *path)
 {
@@ -277,6 +357,8 @@ int main(int argc, char **argv)
         make_large(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
     if (strcmp(kind, "readings") == 0 && argc == 5)
         make_readings(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    if (strcmp(kind, "lived") == 0)
+        make_lived();
     if (strcmp(kind, "queue") == 0 && argc == 4) {
         add_message(7, "home/later", span_str("later"), 1, (struct span){NULL, 0});
         add_queued(argv[3], 1, 7, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
