@@ -216,11 +216,12 @@ const char *value_queued_decode(struct span key, struct span value, uint64_t *re
         queued.subscription_identifier = value_read_u32(&reader);
     if (flags >> QUEUED_VERSION_SHIFT != VALUE_VERSION)
         return "written by another version";
-    if (queued.qos > 2)
-        return "a field is out of range";
     why = value_close(&reader);
     if (why)
         return why;
+    if (queued.qos > 2 || ((flags & QUEUED_HAS_DUP) && !queued.dup) ||
+        ((flags & QUEUED_HAS_IDENTIFIER) && !queued.subscription_identifier))
+        return "a field is out of range";
     *ret_session = session;
     *ret_queued = queued;
     return NULL;

@@ -128,7 +128,8 @@ static const char *message_decode(struct value_reader *reader, struct span key,
     if (why)
         return why;
     bool named = (flags & MESSAGE_HAS_DICTIONARY) != 0;
-    if (message->qos > 2 || named != (stored.dictionary != 0) || (named && !stored.compressed))
+    if (message->qos > 2 || named != (stored.dictionary != 0) || (named && !stored.compressed) ||
+        ((flags & MESSAGE_HAS_EXPIRY) && !message->expiry_time))
         return "a field is out of range";
     *ret_stored = stored;
     return NULL;

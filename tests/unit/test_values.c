@@ -589,6 +589,44 @@ START_TEST(what_is_no_dictionary_is_refused)
 }
 END_TEST
 
+// Else one entry would have two forms. Found by fuzz_values.
+START_TEST(what_may_be_left_out_is_not_zero)
+{
+    static const struct {
+        enum table table;
+        size_t at, bytes;
+    } parts[] = {
+        {TABLE_QUEUE, 12, 1},
+        {TABLE_QUEUE, 13, 4},
+        {TABLE_MESSAGES, 4, 8},
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        struct queued queued = {
+            .cmsg_id = 1, .store_id = 2, .dup = 1, .subscription_identifier = 1};
+        struct stored_message message = {.message = {.store_id = 1, .expiry_time = 1}};
+        bool of_queue = parts[i].table == TABLE_QUEUE;
+        const char *(*decode)(struct span, struct span) = of_queue ? queued_decode : message_decode;
+        struct sample sample = {0};
+        if (of_queue) {
+            key_of_queued(&sample.key, 9, QUEUE_OUT, queued.cmsg_id);
+            sample_make(&sample, value_queued_bytes(&queued));
+            value_queued_encode(&queued, key_span(&sample.key), sample.value);
+        } else {
+            key_of_message(&sample.key, 1);
+            sample_make(&sample, value_message_bytes(&message));
+            value_message_encode(&message, key_span(&sample.key), sample.value);
+        }
+        ck_assert_ptr_null(decode(key_span(&sample.key), sample_value(&sample)));
+        memset(sample.value + parts[i].at, 0, parts[i].bytes);
+        seal(parts[i].table, &sample);
+        const char *why = decode(key_span(&sample.key), sample_value(&sample));
+        ck_assert_ptr_nonnull(why);
+        ck_assert_str_eq(why, "a field is out of range");
+        free(sample.value);
+    }
+}
+END_TEST
+
 static void expect_bytes(const struct sample *sample, const uint8_t *bytes, size_t len)
 {
     ck_assert_uint_eq(sample->len, len);
@@ -741,6 +779,7 @@ int main(void)
     tcase_add_test(tests, a_long_string_must_be_the_one_of_its_key);
     tcase_add_test(tests, a_message_is_refused_that_contradicts_itself);
     tcase_add_test(tests, what_is_no_dictionary_is_refused);
+    tcase_add_test(tests, what_may_be_left_out_is_not_zero);
     tcase_add_test(tests, the_bytes_of_values_never_change);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
