@@ -53,7 +53,9 @@ static int view_pass(struct store_view *view, int rc, const struct store_error *
 struct tally {
     uint64_t entries;
     uint64_t contents; // sum of the checksums, as in the state
+    uint64_t most;     // entries that LMDB says there are
     bool passed;       // damage that the view passes over
+    bool misplaced;    // the entry before was not in its place
 };
 
 // Whether a search for the key ends at this very entry. A walk goes from page to page and does not
@@ -80,7 +82,6 @@ static bool same_page(const struct store_view *view, const MDB_val *a, const MDB
 static const char *entry_place_check(struct store_view *view, enum table table, const MDB_val *last,
                                      const MDB_val *key)
 {
-    // Ends the walk in any case: a tree that damage has closed to a ring has no end.
     if (last->mv_data && mdb_cmp(view->txn, view->tables->dbi[table], last, key) >= 0)
         return "it is not in its place";
     if (last->mv_data && same_page(view, last, key))
@@ -88,6 +89,32 @@ static const char *entry_place_check(struct store_view *view, enum table table, 
     if ((last->mv_data && !entry_is_found(view, table, last)) || !entry_is_found(view, table, key))
         return "a search for it does not find it";
     return NULL;
+}
+
+// Sees to one entry; non-zero ends the walk. Damage that the view passes over is told, and what is
+// whole but not in its place given out all the same: whoever salvages wants it.
+static int entry_visit(struct store_view *view, enum table table, MDB_val *last, const MDB_val *key,
+                       const MDB_val *value, view_entry_fn *fn, void *user, struct tally *tally,
+                       struct store_error *err)
+{
+    const char *why = entry_place_check(view, table, last, key);
+    // Of a page that is not in its place the first entry is told.
+    if (why && !tally->misplaced) {
+        int rc = view_pass(view, tables_damaged(err, table, span_of_val(key), why), err);
+        if (rc)
+            return rc;
+    }
+    tally->misplaced = why != NULL;
+    int rc = fn(user, span_of_val(key), span_of_val(value), err);
+    int ended = view_pass(view, rc, err);
+    if (ended)
+        return ended;
+    tally->passed |= why || rc;
+    tally->entries++;
+    tally->contents += value_checksum_stored(table, span_of_val(value));
+    if (rc == 0)
+        *last = *key; // a damaged key says nothing of the place of the next
+    return 0;
 }
 
 // All entries whose keys begin with `prefix`, in the order of the keys. Adds them to *tally. A page
@@ -100,28 +127,26 @@ static int table_walk(struct store_view *view, enum table table, struct span pre
     MDB_cursor *cursor = NULL;
     MDB_val key = val_of_span(prefix);
     MDB_val value, last = {0, NULL};
+    MDB_stat stat;
     if (!err)
         err = &own;
-    int rc = mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor);
+    int rc = mdb_stat(view->txn, view->tables->dbi[table], &stat);
+    if (rc == 0)
+        rc = mdb_cursor_open(view->txn, view->tables->dbi[table], &cursor);
     if (rc)
         return tables_error(view->tables, err, rc, "cannot read it");
+    tally->most = stat.ms_entries;
     rc = mdb_cursor_get(cursor, &key, &value, prefix.len > 0 ? MDB_SET_RANGE : MDB_FIRST);
     while (rc == 0) {
         if (prefix.len > 0 &&
             (key.mv_size < prefix.len || memcmp(key.mv_data, prefix.data, prefix.len) != 0))
             break;
-        const char *why = entry_place_check(view, table, &last, &key);
-        int seen = why ? tables_damaged(err, table, span_of_val(&key), why)
-                       : fn(user, span_of_val(&key), span_of_val(&value), err);
-        int ended = why ? seen : view_pass(view, seen, err);
-        if (ended) {
+        int ended = entry_visit(view, table, &last, &key, &value, fn, user, tally, err);
+        // A tree that damage has closed to a ring has no end.
+        if (ended || tally->entries > tally->most) {
             mdb_cursor_close(cursor);
             return ended;
         }
-        tally->passed |= seen != 0;
-        tally->entries++;
-        tally->contents += value_checksum_stored(table, span_of_val(&value));
-        last = key;
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     mdb_cursor_close(cursor);

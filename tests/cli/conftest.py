@@ -14,7 +14,8 @@ from as_root import (  # noqa: F401, hooks
 def made(tmp_path_factory):
     """One store of each kind, made once; tests copy what they change."""
     folder = tmp_path_factory.mktemp("stores")
-    return {kind: cli.make_store(kind, folder / kind) for kind in ("empty", "busy", "crashed")}
+    kinds = ("empty", "busy", "crashed", "lived")
+    return {kind: cli.make_store(kind, folder / kind) for kind in kinds}
 
 
 @pytest.fixture

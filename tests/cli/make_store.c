@@ -10,9 +10,10 @@
 //   make_store queue DIR ID       queues one more message for a client
 //   make_store large DIR S M      S sessions, M messages spread over their queues
 //   make_store readings DIR I N   N more retained messages that are alike, from number I on
-//   make_store lived DIR          many entries that were changed and removed over many commits, so
-//                                 that                               pages of every kind, old and
-//                                 new, lie in the file
+//   make_store unsound DIR        whole, but what is in it does not belong together
+//   make_store lived DIR          entries changed and removed over many commits: pages of every
+//   kind,
+//                                 old and new, lie in the file
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -230,6 +231,27 @@ static void make_readings(unsigned long first, unsigned long count)
     }
 }
 
+// What no broker does: entries that name messages that are not there, a message that nothing names,
+// a state that does not exist, properties that are none.
+static void make_unsound(void)
+{
+    const struct span none = {NULL, 0};
+    const struct span broken = span_of("\x03\xff\xff", 3);
+    add_session("alpha", NULL, SESSION_EXPIRY_NEVER, false, 0);
+    add_message(1, "fine", span_str("fine"), 1, none);
+    add_queued("alpha", 1, 1, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    add_queued("alpha", 2, 77, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);
+    add_retained("gone", 78);
+    add_message(2, "orphan", span_str("orphan"), 1, none);
+    add_queued("alpha", 3, 1, 1, QUEUE_OUT, (enum queue_state)99);
+    add_message(3, "broken", span_str("broken"), 1, broken);
+    add_retained("broken", 3);
+    struct event event = {.type = RECORD_WILL_SET};
+    event.will = (struct will){
+        .client_id = span_str("alpha"), .topic = span_str("will"), .properties = broken};
+    append(&event);
+}
+
 #define LIVED_SESSIONS 40u
 #define LIVED_ROUNDS 6u
 
@@ -357,6 +379,8 @@ int main(int argc, char **argv)
         make_large(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
     if (strcmp(kind, "readings") == 0 && argc == 5)
         make_readings(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    if (strcmp(kind, "unsound") == 0)
+        make_unsound();
     if (strcmp(kind, "lived") == 0)
         make_lived();
     if (strcmp(kind, "queue") == 0 && argc == 4) {

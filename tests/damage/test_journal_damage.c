@@ -9,7 +9,8 @@
 // a run takes an eighth, one bit of each byte, and eight seeds in a row take all.
 //
 //   SEED      which eighth, and where blocks are damaged
-//   BITS=all  every bit at once
+//   BITS=all  every bit at once; BITS=1/n: every n-th
+//   BLOCKS    how many blocks of each journal are damaged (default 20,000)
 //   VARIANT   other contents of the same sizes: 0 to 3 make 1.25 MiB of journals
 #include "os_memory.h"
 #include "schedule.h"
@@ -26,8 +27,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define BLOCKS 20000u
 
 static const struct workload journals[] = {
     {"one segment, vouched for", STORE_SYNC_OS, 8, "m60sl1m120sq100sm50sts"},
@@ -224,7 +223,10 @@ static void bits_flip(uint64_t bits, unsigned slices, unsigned worker, unsigned 
 START_TEST(a_bit_flips)
 {
     const char *text = getenv("BITS"), *variant = getenv("VARIANT");
-    unsigned slices = text && strcmp(text, "all") == 0 ? 1 : 8;
+    unsigned slices = 8;
+    if (text)
+        slices = strncmp(text, "1/", 2) == 0 ? (unsigned)strtoul(text + 2, NULL, 10) : 1;
+    ck_assert_uint_gt(slices, 0);
     unsigned workers = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     contents = variant ? (unsigned)strtoul(variant, NULL, 10) : 0;
     journal_make(&journals[_i]);
@@ -238,7 +240,7 @@ START_TEST(a_bit_flips)
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
             bits_flip(bits, slices, worker, workers);
-            _exit(0);
+            exit(0);
         }
     }
     for (unsigned worker = 0; worker < workers; worker++) {
@@ -277,10 +279,12 @@ static void block_damage(uint8_t *block, size_t bytes, enum block_damage damage)
 START_TEST(a_block_is_not_what_it_was)
 {
     static const size_t sizes[] = {8, 512, 4096};
+    const char *text = getenv("BLOCKS");
+    unsigned blocks = text ? (unsigned)strtoul(text, NULL, 10) : 20000;
     uint8_t kept[4096];
     journal_make(&journals[_i]);
     seed = seed_choose();
-    for (unsigned i = 0; i < BLOCKS; i++) {
+    for (unsigned i = 0; i < blocks; i++) {
         size_t bytes = sizes[seed_next(&seed, 3)];
         uint64_t number = 1 + seed_next(&seed, (uint32_t)segment_count);
         uint64_t offset = seed_next(&seed, (uint32_t)(SEGMENT_MIN_BYTES / bytes)) * bytes;

@@ -314,6 +314,131 @@ START_TEST(a_perfect_record_inside_a_payload_is_not_taken_for_one)
 }
 END_TEST
 
+START_TEST(the_tables_hold_more_than_the_file)
+{
+    static const uint64_t offsets[] = {100, SEGMENT_MIN_BYTES + 8};
+    struct store_error err = {0};
+    struct journal_extent extent;
+    journal_make(0);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(journal_scan(dir, store_id, position_of(1, offsets[i]), &extent, &err),
+                         STORE_EDAMAGED);
+        ck_assert_ptr_nonnull(strstr(err.sentence, "the file was replaced"));
+    }
+}
+END_TEST
+
+static uint64_t segment_salt(uint64_t number)
+{
+    struct segment_header header;
+    ck_assert_int_eq(segment_header_load(dir, number, &header, NULL), 0);
+    return header.salt;
+}
+
+// Puts a record that checks where only a bug could.
+static void record_forge(uint64_t number, uint64_t offset, uint8_t type, size_t body_bytes,
+                         uint64_t durable)
+{
+    uint8_t frame[256] = {0};
+    frame_seal(frame, type, body_bytes, segment_salt(number), position_of(number, offset), durable);
+    file_overwrite(segment_path(number), offset, frame,
+                   frame_total_bytes(body_bytes) + FRAME_TERMINATOR_BYTES);
+}
+
+static int count_event(void *user, const struct event *event, uint64_t position,
+                       struct store_error *err)
+{
+    unsigned *left = user;
+    (void)event;
+    (void)position;
+    return (*left)-- ? 0 : error_set(err, STORE_ENOSPC, "no more");
+}
+
+START_TEST(a_record_of_an_unknown_type_is_named)
+{
+    struct store_error err = {0};
+    struct journal_extent extent;
+    unsigned left = 1000;
+    struct journal_reader reader = {.event = count_event, .user = &left};
+    char words[128];
+    journal_make(0);
+    uint64_t offset = position_offset(positions[RECORDS]);
+    record_forge(2, offset, 250, 8, 0);
+    ck_assert_int_eq(journal_scan(dir, store_id, FIRST, &extent, &err), 0);
+    ck_assert_uint_gt(extent.end, positions[RECORDS]);
+    ck_assert_int_eq(journal_replay(dir, store_id, FIRST, extent.end, &reader, &err),
+                     STORE_EDAMAGED);
+    snprintf(words, sizeof(words),
+             "0000000002.log: record at offset %llu: record type 250 is unknown",
+             (unsigned long long)offset);
+    ck_assert_str_eq(err.sentence, words);
+}
+END_TEST
+
+START_TEST(an_error_of_the_reader_gets_its_place)
+{
+    struct store_error err = {0};
+    unsigned left = 4;
+    struct journal_reader reader = {.event = count_event, .user = &left};
+    journal_make(0);
+    ck_assert_int_eq(journal_replay(dir, store_id, FIRST, positions[1], &reader, &err), 0);
+    ck_assert_int_eq(journal_replay(dir, store_id, FIRST, positions[RECORDS], &reader, &err),
+                     STORE_ENOSPC);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000001.log: record at offset "));
+    // The file changed after the scan.
+    left = 1000;
+    file_flip_bit(record_path(5), position_offset(positions[5]) + 100, 1);
+    ck_assert_int_eq(journal_replay(dir, store_id, FIRST, positions[9], &reader, &err),
+                     STORE_EDAMAGED);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "the record changed while it was read"));
+    // A segment went away.
+    ck_assert_int_eq(unlink(segment_path(2)), 0);
+    file_flip_bit(record_path(5), position_offset(positions[5]) + 100, 1);
+    ck_assert_int_eq(journal_replay(dir, store_id, FIRST, positions[RECORDS], &reader, &err),
+                     STORE_ENOTFOUND);
+}
+END_TEST
+
+// The second segment does not say that it goes on where the first one ended: it does not belong to
+// the log, and since nothing vouches for it, the log ends before it.
+START_TEST(a_segment_that_does_not_begin_with_a_link)
+{
+    struct journal_extent extent;
+    journal_make(0);
+    record_forge(2, SEGMENT_HEADER_BYTES, RECORD_LOOP_MARK, 0, 0);
+    ck_assert_int_eq(journal_scan(dir, store_id, FIRST, &extent, NULL), 0);
+    ck_assert_uint_eq(position_segment(extent.end), 1);
+    ck_assert_uint_gt(extent.torn_bytes, 0);
+    // A link that does not decode is none.
+    record_forge(2, SEGMENT_HEADER_BYTES, RECORD_SEGMENT_LINK, 8, 0);
+    ck_assert_int_eq(journal_scan(dir, store_id, FIRST, &extent, NULL), 0);
+    ck_assert_uint_eq(position_segment(extent.end), 1);
+}
+END_TEST
+
+START_TEST(a_look_at_a_journal_counts_what_can_be_read)
+{
+    struct store_error err = {0};
+    uint64_t records = 7, end = 7;
+    journal_make(0);
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), 0);
+    ck_assert_uint_eq(records, RECORDS);
+    ck_assert_uint_eq(end, positions[RECORDS]);
+    // A header behind the first one that cannot be read ends the look.
+    file_flip_bit(segment_path(2), 60, 2);
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), 0);
+    ck_assert_uint_eq(position_segment(end), 1);
+    file_flip_bit(segment_path(1), 60, 2);
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), STORE_EDAMAGED);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000001.log"));
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, NULL), STORE_EDAMAGED);
+    ck_assert_int_eq(unlink(segment_path(1)), 0); // it was recycled
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), 0);
+    ck_assert_uint_eq(records, 0);
+    ck_assert_uint_eq(end, FIRST);
+}
+END_TEST
+
 // Every bit of a small journal: the scan ends at a record before the flip, or refuses, or the flip
 // hit bytes that hold nothing. It never accepts a changed record and never reads past one.
 START_TEST(every_flipped_bit_is_noticed)
@@ -369,6 +494,11 @@ int main(void)
     tcase_add_test(cases, the_header_of_a_needed_segment_is_damaged);
     tcase_add_test(cases, the_file_was_cut);
     tcase_add_test(cases, a_perfect_record_inside_a_payload_is_not_taken_for_one);
+    tcase_add_test(cases, the_tables_hold_more_than_the_file);
+    tcase_add_test(cases, a_record_of_an_unknown_type_is_named);
+    tcase_add_test(cases, an_error_of_the_reader_gets_its_place);
+    tcase_add_test(cases, a_segment_that_does_not_begin_with_a_link);
+    tcase_add_test(cases, a_look_at_a_journal_counts_what_can_be_read);
     tcase_add_test(cases, every_flipped_bit_is_noticed);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -130,6 +130,14 @@ START_TEST(a_string_may_have_65535_bytes_and_not_one_more)
     ck_assert_str_eq(
         err.sentence,
         "retained_delete: topic has 65536 bytes, more than the 65535 that MQTT allows");
+    // Each string by itself, behind others that are as long as they may be.
+    event = (struct event){
+        .type = RECORD_MESSAGE_ADD,
+        .message = {.topic = span_of(text, 65535), .source_username = span_of(text, 65536)}};
+    ck_assert_int_eq(record_size(&event, &len, &err), STORE_ETOOBIG);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "message_add: source_username has 65536 bytes"));
+    event.message.source_username = (struct span){NULL, 65536}; // absent, whatever its length
+    ck_assert_int_eq(record_size(&event, &len, &err), 0);
     free(text);
 }
 END_TEST
@@ -160,10 +168,28 @@ START_TEST(promises_are_those_of_the_protocol)
     ck_assert(!record_promised(&event));
     event.queued.state = QUEUE_STATE_WAIT_FOR_PUBCOMP;
     ck_assert(record_promised(&event));
+    event.queued.state = QUEUE_STATE_WAIT_FOR_PUBREL;
+    ck_assert(record_promised(&event));
     event.type = RECORD_MESSAGE_ADD;
     ck_assert(!record_promised(&event));
     event.type = RECORD_QUEUE_ADD;
     ck_assert(record_promised(&event));
+
+    // broker-contract: what a SUBACK, an UNSUBACK, a PUBACK, or the end of a session stands on.
+    static const enum record_type promised[] = {
+        RECORD_SESSION_DELETE, RECORD_SUBSCRIPTION_ADD, RECORD_SUBSCRIPTION_DELETE,
+        RECORD_RETAINED_SET,   RECORD_RETAINED_DELETE,  RECORD_STOP_MARK,
+    };
+    static const enum record_type others[] = {
+        RECORD_SESSION_ADD,      RECORD_SESSION_UPDATE, RECORD_SESSION_CONNECTED,
+        RECORD_SESSION_OFFLINE,  RECORD_MESSAGE_DELETE, RECORD_WILL_SET,
+        RECORD_CONNECTION_ENDED, RECORD_WILL_DELETE,    RECORD_LOOP_MARK,
+        RECORD_SEGMENT_LINK,
+    };
+    for (size_t i = 0; i < sizeof(promised) / sizeof(promised[0]); i++)
+        ck_assert(record_promised(&(struct event){.type = promised[i]}));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert(!record_promised(&(struct event){.type = others[i]}));
 }
 END_TEST
 

@@ -589,6 +589,43 @@ START_TEST(what_is_no_dictionary_is_refused)
 }
 END_TEST
 
+// As damage, or a program that does not know them, would leave keys: the checksum is right, since
+// it covers them too.
+START_TEST(a_malformed_key_is_told)
+{
+    static const size_t lengths[] = {0, 1, 7, 8, 9, 16, 18, 490, KEY_MAX_BYTES};
+    for (int kind = 0; kind < KINDS; kind++) {
+        for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+            struct sample sample = {0};
+            kinds[kind].round_trip(&sample);
+            sample.key.len = (uint16_t)lengths[i];
+            memset(sample.key.bytes, 0xfe, sizeof(sample.key.bytes));
+            if (kinds[kind].table == TABLE_MESSAGES && lengths[i] == 8)
+                sample.key.len = 9; // any eight bytes are a message's
+            seal(kinds[kind].table, &sample);
+            const char *why = kinds[kind].decode(key_span(&sample.key), sample_value(&sample));
+            ck_assert_msg(why && strcmp(why, "the key is malformed") == 0,
+                          "table %d, %zu bytes: %s", (int)kinds[kind].table, lengths[i],
+                          why ? why : "taken");
+            free(sample.value);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_value_shorter_than_its_checksum_is_told)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        struct sample sample = {0};
+        kinds[kind].round_trip(&sample);
+        for (sample.len = 0; sample.len <= (kinds[kind].table == TABLE_QUEUE ? 4 : 8); sample.len++)
+            ck_assert_str_eq(kinds[kind].decode(key_span(&sample.key), sample_value(&sample)),
+                             "the value is too short");
+        free(sample.value);
+    }
+}
+END_TEST
+
 // Else one entry would have two forms. Found by fuzz_values.
 START_TEST(what_may_be_left_out_is_not_zero)
 {
@@ -780,6 +817,8 @@ int main(void)
     tcase_add_test(tests, a_message_is_refused_that_contradicts_itself);
     tcase_add_test(tests, what_is_no_dictionary_is_refused);
     tcase_add_test(tests, what_may_be_left_out_is_not_zero);
+    tcase_add_test(tests, a_malformed_key_is_told);
+    tcase_add_test(tests, a_value_shorter_than_its_checksum_is_told);
     tcase_add_test(tests, the_bytes_of_values_never_change);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

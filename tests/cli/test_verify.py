@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""verify: each thing that can be found, and the words for it. Damage of pages is in test_damage.py."""
+
+import os
+import shutil
+
+import cli
+
+FIRST_ID = (1767225600 - 1637168273) << 23  # make_store's
+
+
+def findings(store):
+    """Its JSON's findings, as (severity, where, what); and whether the exit status agrees."""
+    result = cli.run("--store", store, "--json", "verify")
+    found = result.json["findings"]
+    errors = [entry for entry in found if entry["severity"] != "note"]
+    assert result.status == (3 if errors else 0) and result.json["sound"] == (not errors), result
+    return [(entry["severity"], entry["where"], entry["what"]) for entry in found]
+
+
+def test_what_does_not_belong_together(tmp_path):
+    store = cli.make_store("unsound", tmp_path / "store")
+    found = findings(store)
+    assert [entry for entry in found if entry[1] not in ("messages", "wills")] == [
+        ("error", "queue", f"an entry for message {FIRST_ID + 1} has the unknown state 99"),
+        ("error", "queue", f'client "alpha": an entry names message {FIRST_ID + 77}, which is not there'),
+        ("error", "retained", f'topic "gone" names message {FIRST_ID + 78}, which is not there'),
+    ]
+    message, orphans = (entry for entry in found if entry[1] == "messages")
+    assert message[0] == "error" and message[2].startswith(f"{FIRST_ID + 3}: ")
+    assert orphans == ("note", "messages", "1 message (6 B) that no queue and no retained topic names, "
+                       "as a crash may leave them")  # fmt: skip
+    (will,) = (entry for entry in found if entry[1] == "wills")
+    assert will[0] == "error" and will[2].startswith("0: ")
+    text = cli.run("--store", store, "verify")
+    assert text.status == 3 and text.out.splitlines()[-1].startswith("not sound: 5 findings; ")
+
+
+def test_repair_of_it_leaves_what_belongs_together(tmp_path):
+    store = cli.make_store("unsound", tmp_path / "store")
+    result = cli.run("--store", store, "repair", "--output", tmp_path / "new", "--json")
+    assert result.status == 3 and result.json["messages_that_nothing_names"] == 1
+    left = findings(tmp_path / "new")
+    assert {entry[1] for entry in left} == {"messages", "wills", "queue"}
+    assert not any("not there" in entry[2] or "names" in entry[2] for entry in left), left
+
+
+def test_files_that_others_could_reach(store):
+    busy = store("busy")
+    os.link(busy / "0000000001.log", busy.parent / "elsewhere")
+    os.mkfifo(busy / "pipe", 0o600)
+    (busy / "reserve.bin").chmod(0o640)
+    assert sorted(entry for entry in findings(busy) if entry[1] != "store") == [
+        ("error", "0000000001.log", "has another name elsewhere (a hard link)"),
+        ("error", "pipe", "is neither a file nor a folder"),
+        ("error", "reserve.bin", "is open to other users, who could read or change it"),
+    ]
+
+
+def test_a_file_of_another_user(store):
+    """Needs root, who alone gives files away."""
+    busy = store("busy")
+    os.chown(busy / "reserve.bin", 65534, 65534)
+    assert findings(busy) == [("error", "reserve.bin", "does not belong to the folder's owner")]
+
+
+def test_a_torn_tail_that_was_kept_is_a_note(store):
+    busy = store("busy")
+    (busy / "torn-0000000001-5000.bin").write_bytes(bytes(2048))
+    (busy / "torn-0000000001-5000.bin").chmod(0o600)
+    assert findings(busy) == [
+        ("note", "journal", "torn-0000000001-5000.bin: 2.0 KiB that a crash tore from the journal's "
+         "end lie aside")
+    ]  # fmt: skip
+
+
+def test_a_segment_that_cannot_be_read(store):
+    busy = store("busy")
+    path = busy / "0000000001.log"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1  # of the header
+    path.write_bytes(data)
+    assert findings(busy) == [
+        ("error", "store", "0000000001.log: the segment header's checksum does not match"),
+        ("error", "journal", "segment 1 cannot be read"),
+    ]
+    # The tables are looked at nevertheless.
+    assert " 3 sessions, " in cli.run("--store", busy, "verify").out
+    result = cli.run("--store", busy, "export")
+    assert result.status == 3 and result.out == "" and "0000000001.log" in result.err
+    result = cli.run("--store", busy, "--read-only", "session", "ls")
+    assert result.status == 0 and "beta" in result.out
+    assert result.err.startswith("note: the journal is damaged; ")
+
+
+def test_without_a_store(tmp_path):
+    result = cli.run("--store", tmp_path / "none", "verify")
+    assert result.status == 1 and result.err.count("\n") == 1 and "no store" in result.err
+    shutil.copytree(cli.make_store("empty", tmp_path / "empty"), tmp_path / "cut")
+    (tmp_path / "cut").chmod(0o700)
+    (tmp_path / "cut" / "data.mdb").write_bytes(b"x" * 100)
+    result = cli.run("--store", tmp_path / "cut", "--json", "verify")
+    assert result.status == 3 and "data.mdb" in result.json["findings"][0]["what"]
