@@ -33,6 +33,7 @@ clang           command clang
 dpkg-dev        command dpkg-shlibdeps
 file            command file
 jq              command jq
+libclang-rt-dev sanitizer fuzzer,address
 man-db          command man
 mount           command mount
 musl-tools      command musl-gcc
@@ -52,6 +53,10 @@ have() {
     module) pkg-config --exists "$2" ;;
     python) /usr/bin/python3 -c "import $2" ;;
     file) test -r "$2" ;;
+    sanitizer)
+        echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }' |
+            clang -x c "-fsanitize=$2" -o /dev/null -
+        ;;
     esac >/dev/null 2>&1
 }
 

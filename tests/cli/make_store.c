@@ -11,9 +11,8 @@
 //   make_store large DIR S M      S sessions, M messages spread over their queues
 //   make_store readings DIR I N   N more retained messages that are alike, from number I on
 //   make_store unsound DIR        whole, but what is in it does not belong together
-//   make_store lived DIR          entries changed and removed over many commits: pages of every
-//   kind,
-//                                 old and new, lie in the file
+//   make_store lived DIR          entries changed and removed over many commits: pages
+//                                 of every kind, old and new, lie in the file
 #include "store/segment.h"
 #include "store/store.h"
 
