@@ -121,6 +121,15 @@ static int files_check(const struct tables *tables, bool may_be_missing, struct 
     return rc == STORE_ENOTFOUND ? 0 : rc;
 }
 
+// LMDB would print its own words first. Whoever reads a damaged file turns the signal into a
+// sentence.
+static void on_assertion(MDB_env *env, const char *words)
+{
+    (void)env;
+    (void)words;
+    abort();
+}
+
 static int env_try(struct tables *tables, size_t map_bytes)
 {
     unsigned flags = MDB_NOTLS | (tables->read_only ? (unsigned)MDB_RDONLY : 0u) |
@@ -136,7 +145,8 @@ static int env_try(struct tables *tables, size_t map_bytes)
     int rc = mdb_env_create(&env);
     if (rc)
         return rc;
-    if ((rc = mdb_env_set_mapsize(env, map_bytes)) == 0 &&
+    if ((rc = mdb_env_set_assert(env, on_assertion)) == 0 &&
+        (rc = mdb_env_set_mapsize(env, map_bytes)) == 0 &&
         (rc = mdb_env_set_maxdbs(env, TABLE_COUNT)) == 0 &&
         (rc = mdb_env_set_maxreaders(env, READERS_MAX)) == 0 &&
         (rc = mdb_env_open(env, tables->name ? path : tables->path, flags, 0600)) == 0) {
