@@ -29,7 +29,7 @@ done
 sources+=(tools/cmd_verify.c tools/verify_files.c tools/verify_tables.c
     tools/cmd_repair.c tools/repair.c tools/salvage.c)
 
-regex='^(unit|property|crash|faults|damage)\.|^cli\.test_(archive|damage|golden|repair|stores)'
+regex='^(unit|property|crash|faults|damage)\.|^cli\.test_(archive|damage|golden|repair|stores|verify)'
 run=yes
 while [ $# -gt 0 ]; do
     case $1 in
