@@ -2,7 +2,6 @@
 """A damaged store is not served: the broker does not start, the log names the place, and nothing is
 changed. With the damage undone, everything is there."""
 import re
-import struct
 
 import pytest
 
@@ -13,7 +12,7 @@ from helpers import expect_received, numbers, offline_session, publish_numbers, 
 FILTER, TOPIC, USER, PAYLOAD = "filter/of/it", "topic/of/it", "user-of-it", "payload-of-it"
 BEGUN = b"payload-of-"
 VERSION = b"\1"  # begins a value, which stands right behind its key
-FIRST_QUEUED = struct.pack(">BQ", 1, 1 << 40 | 1)  # ends a key: outgoing, the first of life 1
+FIRST_QUEUED = b"\x16" + (1 << 40 | 1).to_bytes(6, "big")  # ends a key: outgoing, first of life 1
 
 # The table that the log must name, bytes that stand in it, and how far behind them a bit flips.
 DAMAGES = [

@@ -14,7 +14,8 @@ DOCS = "share/doc/mosquitto-persist-lmdb"
 INSTALLED = {
     "bin/mosquitto_lmdb", PLUGIN, "share/man/man1/mosquitto_lmdb.1",
     "share/bash-completion/completions/mosquitto_lmdb", f"{DOCS}/CHANGELOG.md", f"{DOCS}/copyright",
-    *(f"{DOCS}/examples/{name}.conf" for name in ("minimal", "durable", "sd-card")),
+    *(f"{DOCS}/examples/{name}.conf" for name in (
+        "minimal", "durable", "sd-card", "systemd/mosquitto-persist-lmdb")),
 }
 
 

