@@ -219,6 +219,38 @@ START_TEST(compaction_gives_space_back_and_keeps_everything)
 }
 END_TEST
 
+START_TEST(a_journal_that_cannot_be_read_is_cut)
+{
+    uint64_t seed = seed_choose();
+    struct store_error err = {0};
+    struct store_cut cut = {0};
+    struct store_options options = {.path = store_path, .holder = "test_maintain"};
+    struct store *store = open_at(store_path);
+    append_events(store, &seed, 200);
+    ck_assert_int_eq(store_cut_look(&options, &cut, &err), STORE_EHELD);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    store_close(store, false, NULL);
+    ck_assert_msg(store_cut_look(&options, &cut, &err) == 0, "%s", err.sentence);
+    ck_assert_str_eq(cut.damage, "");
+
+    char name[32];
+    snprintf(name, sizeof(name), "%010llu.log", (unsigned long long)(cut.position >> 32));
+    ck_assert_int_eq(unlink(path_in(store_path, name)), 0);
+    ck_assert_int_eq(store_open(&store, &options, &err), STORE_EDAMAGED);
+    ck_assert_msg(store_cut_look(&options, &cut, &err) == 0, "%s", err.sentence);
+    ck_assert_ptr_nonnull(strstr(cut.damage, name));
+    struct store_cut elsewhere = cut;
+    elsewhere.position += 8;
+    ck_assert_int_eq(store_cut_journal(&options, &elsewhere, &err), STORE_EINVAL);
+    ck_assert_msg(store_cut_journal(&options, &cut, &err) == 0, "%s", err.sentence);
+    ck_assert_msg(store_cut_look(&options, &cut, &err) == 0, "%s", err.sentence);
+    ck_assert_str_eq(cut.damage, "");
+    store = open_at(store_path);
+    append_events(store, &seed, 10);
+    store_close(store, true, NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("maintain");
@@ -230,6 +262,7 @@ int main(void)
     tcase_add_test(cases, a_folder_that_is_not_empty_is_refused);
     tcase_add_test(cases, a_damaged_or_cut_archive_is_refused_and_leaves_nothing);
     tcase_add_test(cases, compaction_gives_space_back_and_keeps_everything);
+    tcase_add_test(cases, a_journal_that_cannot_be_read_is_cut);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
