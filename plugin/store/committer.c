@@ -154,7 +154,7 @@ static int fold_apply(struct committer *committer, struct store_error *err)
     // What the tables cover must be in the journal after a power cut, else its end would lie before
     // the covered position.
     int rc = 0;
-    if (journal_durable(journal) < committer->position && !SEEDED(COVERED_BEFORE_SYNC))
+    if (journal_durable(journal) < committer->position)
         rc = journal_sync(journal, err);
     if (SEEDED(COVERED_BEFORE_COMMIT)) {
         pinned_release(committer);

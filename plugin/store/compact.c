@@ -59,8 +59,7 @@ int store_compact(const struct store_options *options, void (*step)(void *user),
     // and the new file begins anew: nobody may bring the two together. Without lock.mdb a new one
     // is made.
     if ((rc = os_dir_remove(dir, "lock.mdb", err)) || (rc = os_dir_sync(dir, err)) ||
-        (rc = os_dir_rename(dir, COMPACT_NAME, TABLES_NAME, err)) ||
-        (!SEEDED(COMPACT_NAME_NOT_SYNCED) && (rc = os_dir_sync(dir, err))))
+        (rc = os_dir_rename(dir, COMPACT_NAME, TABLES_NAME, err)) || (rc = os_dir_sync(dir, err)))
         goto done;
     report.after_bytes = sink.bytes;
     *ret_report = report;

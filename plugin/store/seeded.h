@@ -53,17 +53,15 @@
     X(40, NO_IDLE_MARK, "an idle log gets no mark")                                            \
     X(41, TABLES_NOT_SYNCED, "LMDB does not sync (MDB_NOSYNC)")                                \
     X(42, TABLES_HEAD_NOT_SYNCED, "LMDB does not sync its head (MDB_NOMETASYNC)")              \
-    X(43, COVERED_BEFORE_SYNC, "the tables cover what is not on the disk in the journal")      \
+    X(43, MODE_NOT_CHECKED, "files that are open to others are taken")                         \
     X(44, LANDED_TWICE, "a commit that landed and was called a failure is made again")         \
     X(45, CREATED_IN_PLACE, "the first tables are made under their final name")                \
     X(46, COMPACT_NOT_SYNCED, "compacted tables get their name without having been synced")    \
-    X(47, COMPACT_NAME_NOT_SYNCED, "compacted tables are used before the folder is synced")    \
+    X(47, FAILED_TABLES_WRITTEN, "tables that failed are written again")                       \
     X(48, VALUE_NOT_CHECKED, "a value's checksum is not looked at")                            \
     X(49, KEY_NOT_COVERED, "a value's checksum leaves out its key")                            \
     X(50, LOCK_NOT_TAKEN, "the store is not locked")                                           \
-    X(51, LINKS_FOLLOWED, "symbolic links are followed")                                       \
-    X(52, MODE_NOT_CHECKED, "files that are open to others are taken")                         \
-    X(53, FAILED_TABLES_WRITTEN, "tables that failed are written again")
+    X(51, LINKS_FOLLOWED, "symbolic links are followed")
 
 #define SEEDED_NUMBER(number, name, text) SEEDED_##name = number,
 enum seeded_bug { SEEDED_LIST(SEEDED_NUMBER) };

@@ -49,6 +49,7 @@ programs=(
     'kill crash/test_journal_kill'
     'crash crash/test_journal_crash ROUND=1'
     'forged crash/test_journal_crash WORKLOAD=forged STATES=150000'
+    'meets faults/test_io_faults WORKLOAD=meets RUNS=80000'
     'io faults/test_io_faults'
     'commits crash/test_store_crash WORKLOAD=commit ROUND=1 FAULTS=0'
     'compact crash/test_store_crash WORKLOAD=compacted ROUND=1 FAULTS=0'
@@ -57,12 +58,12 @@ programs=(
 
 # number:name: who is most apt to notice.
 apt=(
-    1:crash 2:crash 3:forged 3:io 4:forged 4:io 5:damage 6:kill 7:journal 8:io 9:crash 10:scan 11:scan 12:scan
-    13:scan 14:crash 15:crash 16:crash 17:io 18:io 19:io 20:journal 21:journal 22:journal 23:crash
+    1:crash 2:crash 3:forged 3:io 4:forged 4:io 5:damage 6:kill 7:journal 8:io 9:damage 10:scan 11:scan 12:scan
+    13:scan 14:crash 15:crash 16:crash 17:io 18:io 19:meets 20:journal 21:journal 22:journal 23:crash
     24:io 25:scan 26:scan 27:damage 28:scan 29:scan 30:scan 31:scan 32:scan 33:scan 34:crash
     35:crash 36:crash 37:crash 38:tables 39:journal 40:journal
-    41:commits 42:commits 43:commits 44:tables_faults 45:commits 46:compact 47:compact 48:tables 49:values
-    50:store 51:store 52:store 53:tables_faults
+    41:commits 42:commits 43:store 44:tables_faults 45:commits 46:compact 47:tables_faults 48:tables 49:values
+    50:store 51:store
 )
 
 only='' rotate='' seed='' built=false jobs=$(nproc)
