@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COUNT 2500u // messages of one family: enough for a training
+#define COUNT 3000u // messages of one family: enough for a training
 
 static char *folder;
 static struct tables *tables;
@@ -60,8 +60,7 @@ static void apply(void)
 static size_t payload_write(char dst[200], uint64_t store_id)
 {
     static const char *const formats[] = {
-        "{\"device\":\"boiler-%04u\",\"temperature\":%u.%02u,\"humidity\":%u,\"firmware\":\"2.4."
-        "1\"}",
+        "{\"device\":\"boiler-%04u\",\"degrees\":%u.%02u,\"humidity\":%u,\"firmware\":\"2.4\"}",
         "<reading unit='chimney' analyser='%04u'><o2>%u.%02u</o2><co>%u</co></reading>",
         "@valve;%04u;open=%u.%02u;closed=%u;maintenance=never;position=unknown;manual=0;",
     };
