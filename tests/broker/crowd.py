@@ -74,6 +74,20 @@ class Crowd:
         for publisher in self.publishers:
             self.counted[publisher.name] = publisher.last_number
 
+    def survive(self, rounds, one_round):
+        """`one_round` so often, each of which ends with a running broker; after most of them, and
+        after the last, everyone comes to rest and all is checked."""
+        for number in range(1, rounds + 1):
+            try:
+                one_round()
+                if number == rounds or self.chance.random() < 0.6:
+                    self.loop.settle()
+                    self.check()
+                    self.check_retained()
+            except Exception as error:
+                raise AssertionError(f"round {number} of {rounds}: {error}") from error
+        self.loop.close()
+
     def check_retained(self):
         publisher = self.publishers[2]
         probe = Client(self.loop.port, "probe", clean=True)

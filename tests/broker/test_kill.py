@@ -21,7 +21,7 @@ def kill_while_starting(broker, chance):
     broker.kill()
 
 
-def one_round(broker, crowd, chance):
+def one_round(broker, crowd, chance, mode):
     """The broker runs when it begins and when it ends, killed in between."""
     process = broker.process
     timer = threading.Timer(chance.uniform(0.02, 0.45), process.kill)
@@ -31,6 +31,8 @@ def one_round(broker, crowd, chance):
     broker.kill()
     for _ in range(chance.choice([0, 0, 0, 0, 1, 2])):
         kill_while_starting(broker, chance)
+    broker.options = options_for(mode, chance)
+    broker.start()
 
 
 @pytest.mark.parametrize("mode", ["always", "interval", "os"])
@@ -40,18 +42,7 @@ def test_kill_at_random_instants(new_broker, rounds, seed, mode):
     broker = new_broker(conf=["max_queued_messages 0"], options={"sync": mode}).start()
     crowd = Crowd(broker.port, chance)
     crowd.introduce()
-    for number in range(1, rounds + 1):
-        try:
-            one_round(broker, crowd, chance)
-            broker.options = options_for(mode, chance)
-            broker.start()
-            if number == rounds or chance.random() < 0.6:
-                crowd.loop.settle()
-                crowd.check()
-                crowd.check_retained()
-        except Exception as error:
-            raise AssertionError(f"round {number} of {rounds}, SEED={seed}: {error}") from error
-    crowd.loop.close()
+    crowd.survive(rounds, lambda: one_round(broker, crowd, chance, mode))
     total = sum(publisher.acknowledged for publisher in crowd.publishers)
     received = sum(subscriber.received for subscriber in crowd.subscribers)
     print(f"{mode}: {rounds} kills, {total} acknowledged, {received} received, 0 lost, 0 twice")

@@ -58,16 +58,7 @@ def cut_power(broker, rounds, chance):
     broker.start()
     crowd = Crowd(broker.port, chance)
     crowd.introduce()
-    for number in range(1, rounds + 1):
-        try:
-            always_round(broker, disk, crowd, chance)
-            if number == rounds or chance.random() < 0.6:
-                crowd.loop.settle()
-                crowd.check()
-                crowd.check_retained()
-        except Exception as error:
-            raise AssertionError(f"round {number} of {rounds}: {error}") from error
-    crowd.loop.close()
+    crowd.survive(rounds, lambda: always_round(broker, disk, crowd, chance))
     broker.stop()
     cli.run(broker.store, "verify")
     return sum(publisher.acknowledged for publisher in crowd.publishers)
