@@ -3,7 +3,7 @@
 
 #include "fold.h"
 #include "record.h"
-#include "reserve.h"
+#include "room.h"
 #include "seeded.h"
 
 #include <errno.h>
@@ -23,9 +23,7 @@
 #define READERS_CHECK_MS 60000u
 #define PINNED_MAX 64u
 // On a full disk the stretches get smaller, so that the pages that one frees serve the next.
-#define STRETCH_MIN_BYTES (16u * 1024u)
-// With so many reserves' worth of free pages in the tables' file there is no need of one beside it.
-#define RESERVES_FREE 4u
+#define STRETCH_MIN_BYTES (4u * 1024u)
 
 struct committer {
     struct committer_options options; // commit_interval_ms: under `lock`
@@ -35,13 +33,14 @@ struct committer {
     // The committer's thread.
     struct fold *fold;
     uint64_t position; // read up to here
-    bool ends_with_stop;
+    uint64_t cost;     // by room_cost, of all that was read
+    uint64_t cost_covered;
+    bool ends_with_stop, covered_ends_with_stop;
     struct segment *pinned[PINNED_MAX]; // the fold points into these
     size_t pinned_count;
-    bool full;                // the tables could not grow the last time
-    bool reserve;             // it lies on the disk
-    uint64_t stretch_bytes;   // at present
-    uint64_t lmdb_free_bytes; // after the last commit
+    bool full;              // the tables could not grow the last time
+    bool settled;           // nothing was changed by the last commit
+    uint64_t stretch_bytes; // at present
     uint64_t readers_checked_ms;
 
     // Under `lock`.
@@ -133,19 +132,17 @@ static int stretch_fold(struct committer *committer, uint64_t end, struct store_
             return rc;
         bytes += record_bytes;
         committer->position += record_bytes;
+        committer->cost += room_cost(record_bytes);
     }
     return 0;
 }
 
-static void reserve_update(struct committer *committer)
+static void room_update(struct committer *committer)
 {
-    struct store_stats stats = {0};
-    uint64_t reserve = RESERVE_MIN_BYTES;
-    if (tables_stats(committer->options.tables, &stats, NULL) == 0) {
-        reserve += stats.sessions * RESERVE_PER_SESSION_BYTES;
-        committer->lmdb_free_bytes = stats.lmdb_free_bytes;
-    }
-    journal_set_reserve(committer->options.journal, reserve);
+    room_look(committer->options.room, committer->cost_covered);
+    journal_set_reserve(committer->options.journal,
+                        RESERVE_MIN_BYTES +
+                            room_sessions(committer->options.room) * RESERVE_PER_SESSION_BYTES);
 }
 
 static int fold_apply(struct committer *committer, struct store_error *err)
@@ -166,11 +163,14 @@ static int fold_apply(struct committer *committer, struct store_error *err)
                           committer->ends_with_stop, err);
     if (rc)
         return rc;
+    committer->settled = fold_is_empty(committer->fold);
+    committer->cost_covered = committer->cost;
+    committer->covered_ends_with_stop = committer->ends_with_stop;
     atomic_store(&committer->covered, committer->position);
     fold_clear(committer->fold);
     pinned_release(committer);
     journal_cover(journal, committer->position);
-    reserve_update(committer);
+    room_update(committer);
     return 0;
 }
 
@@ -184,25 +184,17 @@ static bool cover_wanted(struct committer *committer, bool flush)
     return flush || usage.live > LIVE_SEGMENTS_MAX;
 }
 
-// Admission is open as long as there is room for the deletions that it brings about one day.
-static void reserve_check(struct committer *committer)
+// On a full disk. The pages that a transaction gives up serve the one after the next: one that
+// changes nothing brings it on. If it fails, so did others before.
+static void room_settle(struct committer *committer)
 {
-    struct store_error err = {0};
-    bool had = committer->reserve;
-    if (!committer->options.dir)
+    if (!room_is_short(committer->options.room))
         return;
-    if (!had)
-        committer->reserve =
-            reserve_take(committer->options.dir, committer->options.reserve_bytes, &err) == 0;
-    if (committer->reserve) {
-        if (!had)
-            journal_set_closed(committer->options.journal, NULL);
-        return;
-    }
-    bool free_pages = !committer->full && committer->lmdb_free_bytes >=
-                                              RESERVES_FREE * committer->options.reserve_bytes;
-    error_prefix(&err, "the disk is full");
-    journal_set_closed(committer->options.journal, free_pages ? NULL : &err);
+    if (!committer->settled && fold_is_empty(committer->fold) &&
+        tables_apply(committer->options.tables, committer->fold, atomic_load(&committer->covered),
+                     committer->covered_ends_with_stop, NULL) == 0)
+        committer->settled = true;
+    room_update(committer);
 }
 
 // The tables could not grow. What was folded is folded anew, in smaller stretches.
@@ -213,9 +205,9 @@ static void full_begin(struct committer *committer, const struct store_error *er
     pinned_release(committer);
     if (!SEEDED(FULL_POSITION_KEPT))
         committer->position = atomic_load(&committer->covered);
-    if (committer->options.dir && reserve_give_up(committer->options.dir))
-        committer->reserve = false;
-    else if (committer->stretch_bytes > STRETCH_MIN_BYTES)
+    committer->cost = committer->cost_covered;
+    committer->ends_with_stop = committer->covered_ends_with_stop;
+    if (committer->stretch_bytes > STRETCH_MIN_BYTES)
         committer->stretch_bytes /= 4;
     journal_set_closed(committer->options.journal, err);
     if (committer->full)
@@ -232,6 +224,7 @@ static void full_end(struct committer *committer)
     if (!committer->full)
         return;
     committer->full = false;
+    journal_set_closed(committer->options.journal, NULL);
     committer_say(committer, STORE_NOTICE_INFO,
                   "there is room again: the tables take in what the journal kept");
 }
@@ -242,7 +235,6 @@ static int committer_stretch(struct committer *committer, uint64_t end, bool flu
 {
     for (;;) {
         uint64_t stretch_bytes = committer->stretch_bytes;
-        bool reserve = committer->reserve;
         int rc = stretch_fold(committer, end, err);
         bool empty = fold_is_empty(committer->fold);
         if (rc == 0 && (!empty || cover_wanted(committer, flush)))
@@ -254,7 +246,7 @@ static int committer_stretch(struct committer *committer, uint64_t end, bool flu
         if (rc != STORE_ENOSPC)
             return rc;
         full_begin(committer, err);
-        if (committer->stretch_bytes == stretch_bytes && committer->reserve == reserve)
+        if (committer->stretch_bytes == stretch_bytes)
             return rc;
     }
 }
@@ -264,10 +256,11 @@ static int committer_round(struct committer *committer, bool flush, struct store
 {
     int rc = 0;
     uint64_t end = journal_end(committer->options.journal);
-    reserve_check(committer);
     do {
         rc = committer_stretch(committer, end, flush, err);
     } while (rc == 0 && committer->position < end);
+    if (rc == 0 || rc == STORE_ENOSPC)
+        room_settle(committer);
     if (rc == 0)
         full_end(committer);
     else if (rc != STORE_ENOSPC)
@@ -316,7 +309,7 @@ static void *committer_run(void *arg)
 
         struct store_error err = {0};
         int rc = committer_round(committer, flush, &err);
-        retry = rc != 0;
+        retry = rc != 0 || room_is_short(committer->options.room);
         uint64_t now_ms = os_monotonic_ms();
         if (now_ms - committer->readers_checked_ms > READERS_CHECK_MS) {
             tables_check_readers(committer->options.tables);
@@ -411,8 +404,7 @@ int committer_open(struct committer **ret_committer, const struct committer_opti
 
     int rc = fold_new(&committer->fold, err);
     if (rc == 0) {
-        reserve_update(committer);
-        reserve_check(committer);
+        room_update(committer);
         journal_on_bytes(options->journal, committer->options.stretch_bytes / 2,
                          committer_bytes_reached, committer);
         int failed = pthread_create(&committer->thread, NULL, committer_run, committer);
@@ -439,6 +431,7 @@ void committer_close(struct committer *committer)
     pthread_mutex_unlock(&committer->lock);
     if (committer->runs)
         pthread_join(committer->thread, NULL);
+    journal_on_bytes(committer->options.journal, 0, NULL, NULL);
     pinned_release(committer);
     fold_free(committer->fold);
     pthread_cond_destroy(&committer->wake);

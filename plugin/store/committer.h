@@ -11,13 +11,12 @@
 struct committer;
 
 struct committer_options {
-    struct journal *journal; // both must outlive the committer
+    struct journal *journal; // all must outlive the committer
     struct tables *tables;
+    struct room *room;
     uint64_t from;               // position up to which the tables hold everything
     uint32_t commit_interval_ms; // at most this long after an event its fold is applied
     uint64_t stretch_bytes;      // or after so many bytes of journal, 0: 16 MiB
-    struct os_dir *dir;          // where the reserve lies
-    uint64_t reserve_bytes;      // room on the disk that is kept for deletions
     void (*notice)(void *user, enum store_notice_level level, const char *sentence);
     void *notice_user;
 };

@@ -4,6 +4,7 @@
 #include "record.h"
 #include "seeded.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 // What a message brings besides its payload and strings: frames, fixed fields, the link of a new
 // segment, one queue entry.
 #define ADMIT_OVERHEAD_BYTES 4096u
+#define READY_WAIT_MS 1000u
 
 void journal_say(struct journal *journal, enum store_notice_level level, const char *format, ...)
 {
@@ -73,8 +75,29 @@ static void frame_append(struct journal *journal, const struct event *event, siz
     journal->last_checksum =
         frame_seal(at, (uint8_t)event->type, body_bytes, segment->header.salt, position, durable);
     journal->offset += frame_total_bytes(body_bytes);
+    journal->given += room_cost(frame_total_bytes(body_bytes));
     atomic_store_explicit(&journal->end, position_of(segment->header.number, journal->offset),
                           memory_order_release);
+}
+
+// The disk has no room for another segment: waits for one that the tables give back. It is the last
+// resort of what is not asked for admission, acknowledgements above all.
+static bool ready_wait(struct journal *journal)
+{
+    uint64_t until_ms = os_monotonic_ms() + READY_WAIT_MS;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    int waited = 0;
+    pthread_mutex_lock(&journal->lock);
+    if (journal->on_bytes)
+        journal->on_bytes(journal->on_bytes_user);
+    pthread_cond_signal(&journal->keeper_wake);
+    while (!journal->ready_first && !atomic_load(&journal->closed) &&
+           journal->live_first != journal->live_last && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&journal->ready_more, &journal->lock, &until);
+    bool ready = journal->ready_first != NULL;
+    pthread_mutex_unlock(&journal->lock);
+    return ready;
 }
 
 // Goes on in the next ready segment.
@@ -85,9 +108,15 @@ static int journal_roll(struct journal *journal, struct store_error *err)
     pthread_mutex_unlock(&journal->lock);
     if (late) {
         uint64_t began_ms = os_monotonic_ms();
-        int rc = journal_prepare(journal, journal->options.segment_bytes, err);
-        if (rc)
+        struct store_error reason = {0};
+        int rc = journal_prepare(journal, journal->options.segment_bytes, &reason);
+        if ((rc == STORE_EFULL || rc == STORE_ENOSPC) && ready_wait(journal))
+            rc = 0;
+        if (rc) {
+            if (err)
+                *err = reason;
             return rc;
+        }
         journal_say(journal, STORE_NOTICE_WARNING,
                     "a journal segment was not ready in time and was made on the broker's thread, "
                     "which stood still for %llu ms; the disk is slow, or journal_segment_bytes is "
@@ -198,11 +227,14 @@ static bool room_is_enough(struct journal *journal, uint64_t need, uint64_t rese
     uint64_t room = current_room(journal);
     if (room >= need + reserve)
         return true;
-    bool fits = !oversize;
     pthread_mutex_lock(&journal->lock);
+    bool fits = !oversize;
     for (struct segment *ready = journal->ready_first; ready && !fits; ready = ready->next)
         fits = segment_room(ready) >= need;
-    bool enough = fits && journal->ready_bytes >= reserve + need;
+    // The reserve is for small records: what is left in this segment serves them, unless the record
+    // at hand makes the writer leave it.
+    bool enough = room >= need ? room + journal->ready_bytes >= need + reserve
+                               : fits && journal->ready_bytes >= need + reserve;
     if (!enough) {
         journal->wanted = true;
         pthread_cond_signal(&journal->keeper_wake);
@@ -232,18 +264,11 @@ static int journal_is_closed(struct journal *journal, struct store_error *err)
     return code;
 }
 
-int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *err)
+// Whether there are segments for a record of `need` bytes and the reserve, or now there are.
+static int segments_admit(struct journal *journal, uint64_t need, uint64_t reserve,
+                          struct store_error *err)
 {
-    if (journal_is_poisoned(journal, err))
-        return STORE_EPOISONED;
-    int closed = journal_is_closed(journal, err);
-    if (closed)
-        return closed;
-    uint64_t reserve = SEEDED(RESERVE_NOT_KEPT)
-                           ? 0
-                           : atomic_load_explicit(&journal->reserve_bytes, memory_order_relaxed);
     uint64_t usual = journal->options.segment_bytes;
-    uint64_t need = bytes + ADMIT_OVERHEAD_BYTES;
     bool oversize = need > usual - SEGMENT_HEADER_BYTES;
     if (room_is_enough(journal, need, reserve, oversize))
         return 0;
@@ -259,6 +284,24 @@ int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *e
         return 0;
     if (err)
         *err = reason;
+    return rc;
+}
+
+int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *err)
+{
+    if (journal_is_poisoned(journal, err))
+        return STORE_EPOISONED;
+    int rc = journal_is_closed(journal, err);
+    if (rc)
+        return rc;
+    uint64_t reserve = SEEDED(RESERVE_NOT_KEPT)
+                           ? 0
+                           : atomic_load_explicit(&journal->reserve_bytes, memory_order_relaxed);
+    uint64_t need = bytes + ADMIT_OVERHEAD_BYTES;
+    rc = segments_admit(journal, need, reserve, err);
+    if (rc == 0 && journal->options.room)
+        rc = room_admit(journal->options.room, journal->given + room_cost(need) + 2 * reserve,
+                        bytes, err);
     return rc;
 }
 
@@ -321,9 +364,11 @@ void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t
 
 void journal_on_bytes(struct journal *journal, uint64_t bytes, void (*fn)(void *user), void *user)
 {
+    pthread_mutex_lock(&journal->lock);
     journal->bytes_trigger = bytes;
     journal->on_bytes = fn;
     journal->on_bytes_user = user;
+    pthread_mutex_unlock(&journal->lock);
 }
 
 struct segment *journal_pin(struct journal *journal, uint64_t number)
@@ -372,6 +417,7 @@ int journal_open(struct journal **ret_journal, const struct journal_options *opt
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&journal->keeper_wake, &monotonic);
     pthread_cond_init(&journal->syncer_wake, &monotonic);
+    pthread_cond_init(&journal->ready_more, &monotonic);
     pthread_condattr_destroy(&monotonic);
     journal->options = *options;
     journal->next_number = options->next_number;
@@ -439,6 +485,7 @@ void journal_close(struct journal *journal)
     segments_close(journal->ready_first);
     pthread_cond_destroy(&journal->keeper_wake);
     pthread_cond_destroy(&journal->syncer_wake);
+    pthread_cond_destroy(&journal->ready_more);
     pthread_mutex_destroy(&journal->lock);
     pthread_mutex_destroy(&journal->prepare_lock);
     pthread_mutex_destroy(&journal->sync_lock);

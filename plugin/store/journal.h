@@ -13,6 +13,7 @@
 
 #include "event.h"
 #include "os.h"
+#include "room.h"
 #include "segment.h"
 #include "store.h"
 
@@ -20,6 +21,7 @@ struct journal;
 
 struct journal_options {
     struct os_dir *dir; // must outlive the journal
+    struct room *room;  // for what the journal will hold, must outlive it; NULL: not looked after
     uint8_t store_id[16];
     uint64_t life;
     uint64_t next_number;     // of the first segment this journal makes
@@ -74,8 +76,10 @@ void journal_set_reserve(struct journal *journal, uint64_t bytes);
 void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t sync_interval_ms,
                          uint64_t max_bytes);
 
-// Calls `fn` when appended bytes since the last call of `fn` pass `bytes`; on the writer's thread,
-// so it must only wake somebody. Set once, before the first append.
+// Calls `fn` when appended bytes since the last call of `fn` pass `bytes`, and when there is no
+// room for another segment; on the writer's or the keeper's thread, with a lock held, so it must
+// only wake somebody. Not called any more once this has returned for another `fn`. The writer's
+// thread.
 void journal_on_bytes(struct journal *journal, uint64_t bytes, void (*fn)(void *user), void *user);
 
 // The mapping of a segment that is still alive, for reading up to journal_end; NULL if it is gone.

@@ -17,13 +17,14 @@ struct journal {
     struct journal_options options; // sync, sync_interval_ms, max_bytes: under `lock`
 
     // The writer's thread.
+    uint64_t given; // what all frames may need in the tables, by room_cost
     struct segment *current;
     uint64_t offset;        // in `current`, where the next frame goes
     uint64_t last_checksum; // of the last frame
     bool unmarked;          // records came after the last mark
     uint64_t unmarked_end;  // behind the last of them
     uint64_t bytes_trigger, bytes_since;
-    void (*on_bytes)(void *user);
+    void (*on_bytes)(void *user); // set under `lock`, so that the keeper may call it there too
     void *on_bytes_user;
 
     // Shared, without a lock.
@@ -39,6 +40,7 @@ struct journal {
     pthread_mutex_t lock;
     pthread_cond_t keeper_wake;
     pthread_cond_t syncer_wake;
+    pthread_cond_t ready_more; // for the writer, while it waits
     bool stopping;
     struct segment *live_first, *live_last; // by number; the last is `current`
     struct segment *ready_first, *ready_last;

@@ -39,11 +39,67 @@ static int space_take(struct journal *journal, uint64_t bytes, char *recycle,
     return 0;
 }
 
+static void space_give_back(struct journal *journal, uint64_t bytes)
+{
+    pthread_mutex_lock(&journal->lock);
+    journal->total_bytes -= bytes;
+    journal->total_files--;
+    pthread_mutex_unlock(&journal->lock);
+}
+
+// What a segment of `bytes` may need in the tables. One of its own size holds one large record.
+static uint64_t segment_cost(const struct journal *journal, uint64_t bytes)
+{
+    return bytes > journal->options.segment_bytes ? room_cost(bytes) : 2 * bytes;
+}
+
+// What all segments may need in the tables once they are full. Under the lock.
+static uint64_t segments_cost(const struct journal *journal)
+{
+    uint64_t cost = 0;
+    for (const struct segment *segment = journal->live_first; segment; segment = segment->next)
+        cost += segment_cost(journal, segment->header.bytes);
+    for (const struct segment *segment = journal->ready_first; segment; segment = segment->next)
+        cost += segment_cost(journal, segment->header.bytes);
+    return cost;
+}
+
+static bool ready_is_short(const struct journal *journal)
+{
+    uint64_t usual = journal->options.segment_bytes;
+    return journal->ready_bytes <
+           atomic_load(&journal->reserve_bytes) + (journal->wanted ? usual : 1);
+}
+
+// A new file is only made when the tables will have room for what it comes to hold; but for the few
+// without which not even a deletion could be taken, these come first.
+static bool room_comes_first(const struct journal *journal)
+{
+    uint64_t least = 2 * journal->options.segment_bytes + atomic_load(&journal->reserve_bytes);
+    return journal->total_bytes > least;
+}
+
+static int segment_make(struct journal *journal, struct segment **ret_segment,
+                        const struct segment_header *header, const char *recycle,
+                        struct store_error *err)
+{
+    int rc = segment_prepare(ret_segment, journal->options.dir, header, recycle[0] ? recycle : NULL,
+                             err);
+    if (rc && recycle[0])
+        os_dir_remove(journal->options.dir, recycle, NULL);
+    if (rc == 0)
+        os_map_populate((*ret_segment)->map, JOURNAL_POPULATE_BYTES < header->bytes
+                                                 ? JOURNAL_POPULATE_BYTES
+                                                 : (size_t)header->bytes);
+    return rc;
+}
+
 int journal_prepare(struct journal *journal, uint64_t bytes, struct store_error *err)
 {
     char recycle[SEGMENT_NAME_BYTES];
     struct store_error reason = {0};
     struct segment *segment = NULL;
+    struct room *room = journal->options.room;
     pthread_mutex_lock(&journal->prepare_lock);
 
     pthread_mutex_lock(&journal->lock);
@@ -59,22 +115,17 @@ int journal_prepare(struct journal *journal, uint64_t bytes, struct store_error 
                  ? error_set(&reason, STORE_ETOOBIG, "a segment of %llu bytes is too large",
                              (unsigned long long)bytes)
                  : space_take(journal, bytes, recycle, &reason);
+    uint64_t cost = segments_cost(journal) + segment_cost(journal, bytes);
+    bool room_first = rc == 0 && !recycle[0] && room_comes_first(journal);
     pthread_mutex_unlock(&journal->lock);
 
     if (rc == 0) {
-        rc = segment_prepare(&segment, journal->options.dir, &header, recycle[0] ? recycle : NULL,
-                             &reason);
-        if (rc && recycle[0])
-            os_dir_remove(journal->options.dir, recycle, NULL);
+        if (room && room_first)
+            rc = room_keep(room, cost, &reason);
         if (rc == 0)
-            os_map_populate(segment->map, JOURNAL_POPULATE_BYTES < bytes ? JOURNAL_POPULATE_BYTES
-                                                                         : (size_t)bytes);
-        if (rc) {
-            pthread_mutex_lock(&journal->lock);
-            journal->total_bytes -= bytes;
-            journal->total_files--;
-            pthread_mutex_unlock(&journal->lock);
-        }
+            rc = segment_make(journal, &segment, &header, recycle, &reason);
+        if (rc)
+            space_give_back(journal, bytes);
     }
 
     pthread_mutex_lock(&journal->lock);
@@ -89,8 +140,15 @@ int journal_prepare(struct journal *journal, uint64_t bytes, struct store_error 
             journal->ready_first = segment;
         journal->ready_last = segment;
         journal->ready_bytes += segment_room(segment);
+        pthread_cond_broadcast(&journal->ready_more);
     }
+    bool is_short = ready_is_short(journal);
     pthread_mutex_unlock(&journal->lock);
+    // What there is of it: admission looks at that.
+    if (room && !room_first && rc == 0 && !is_short)
+        (void)room_keep(room, cost, NULL);
+    else if (room && !room_first && rc == STORE_ENOSPC && is_short)
+        room_give_way(room, &reason);
     pthread_mutex_unlock(&journal->prepare_lock);
     if (rc && err)
         *err = reason;
@@ -128,6 +186,9 @@ static bool segment_take_back(struct journal *journal)
         segment->header.number >=
             position_segment(journal->covered) + (SEEDED(RECYCLED_EARLY) ? 1 : 0))
         return false;
+    // A full disk would have no room for one that is removed.
+    if (journal->spare[0] && ready_is_short(journal))
+        return false;
     journal->live_first = segment->next;
     char name[SEGMENT_NAME_BYTES];
     segment_name(segment->header.number, name);
@@ -152,18 +213,20 @@ static bool segment_take_back(struct journal *journal)
 
 static bool segment_make_ready(struct journal *journal)
 {
-    uint64_t usual = journal->options.segment_bytes;
-    uint64_t want = atomic_load(&journal->reserve_bytes) + (journal->wanted ? usual : 1);
-    // On a full disk the room is the tables'. What little must still pass has the ready ones.
-    if (journal->ready_bytes >= want || atomic_load(&journal->poisoned) ||
-        atomic_load(&journal->closed) || os_monotonic_ms() < journal->prepare_retry_ms) {
-        if (journal->ready_bytes >= want)
-            journal->wanted = false;
+    bool is_short = ready_is_short(journal);
+    if (!is_short)
+        journal->wanted = false;
+    // On a full disk the room is the tables'; a spare file takes none.
+    if (!is_short || atomic_load(&journal->poisoned) ||
+        (atomic_load(&journal->closed) && !journal->spare[0]) ||
+        os_monotonic_ms() < journal->prepare_retry_ms)
         return false;
-    }
     pthread_mutex_unlock(&journal->lock);
-    int rc = journal_prepare(journal, usual, NULL);
+    int rc = journal_prepare(journal, journal->options.segment_bytes, NULL);
     pthread_mutex_lock(&journal->lock);
+    // What the tables take in makes room here.
+    if ((rc == STORE_EFULL || rc == STORE_ENOSPC) && journal->on_bytes)
+        journal->on_bytes(journal->on_bytes_user);
     return rc == 0;
 }
 

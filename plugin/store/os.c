@@ -425,6 +425,27 @@ int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
     return 0;
 }
 
+static int free_check(struct os_file *file, uint64_t bytes, struct store_error *err)
+{
+    struct statvfs fs;
+    if (fstatvfs(file->fd, &fs) != 0)
+        return file_error(file, errno, "query free space for", err);
+    if ((uint64_t)fs.f_bavail * fs.f_frsize < bytes)
+        return file_error(file, ENOSPC, "allocate space for", err);
+    return 0;
+}
+
+int os_file_allocate(struct os_file *file, uint64_t offset, uint64_t bytes, struct store_error *err)
+{
+    while (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) != 0) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS)
+            return free_check(file, bytes, err);
+        if (errno != EINTR)
+            return file_error(file, errno, "allocate space for", err);
+    }
+    return 0;
+}
+
 int os_file_truncate(struct os_file *file, uint64_t bytes, struct store_error *err)
 {
     while (ftruncate(file->fd, (off_t)bytes) != 0) {

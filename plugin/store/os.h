@@ -76,6 +76,12 @@ int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t
 // Sets the size to exactly `bytes`, with space allocated, and zeros written from the old end on.
 int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err);
 
+// Has the disk keep room for `bytes` at `offset`, without changing size or contents: a file that is
+// written elsewhere can grow into it. Where the file system cannot do that, only that as much is
+// free at present. STORE_ENOSPC: there is less.
+int os_file_allocate(struct os_file *file, uint64_t offset, uint64_t bytes,
+                     struct store_error *err);
+
 int os_file_truncate(struct os_file *file, uint64_t bytes, struct store_error *err);
 
 // Contents and size are on the disk when this returns 0. After a failure nobody knows what is: the

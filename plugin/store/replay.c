@@ -11,22 +11,15 @@ struct replay {
     struct tables *tables;
     struct fold *fold;
     uint64_t applied;
+    uint64_t stretch_bytes; // after so many it is applied within a segment
     bool ends_with_stop;
 };
 
-static int replay_event(void *user, const struct event *event, uint64_t position,
-                        struct store_error *err)
-{
-    struct replay *replay = user;
-    (void)position;
-    if (event->type != RECORD_LOOP_MARK && event->type != RECORD_SEGMENT_LINK)
-        replay->ends_with_stop = event->type == RECORD_STOP_MARK;
-    return fold_add(replay->fold, event, err);
-}
+// On a full disk, where the pages that one transaction frees must serve another.
+#define STRETCH_MIN_BYTES ((uint64_t)4096)
 
-static int replay_segment_done(void *user, uint64_t position, struct store_error *err)
+static int stretch_apply(struct replay *replay, uint64_t position, struct store_error *err)
 {
-    struct replay *replay = user;
     if (position == replay->applied)
         return 0;
     int rc = tables_apply(replay->tables, replay->fold, position, replay->ends_with_stop, err);
@@ -35,6 +28,26 @@ static int replay_segment_done(void *user, uint64_t position, struct store_error
     fold_clear(replay->fold);
     replay->applied = position;
     return 0;
+}
+
+static int replay_event(void *user, const struct event *event, uint64_t position,
+                        struct store_error *err)
+{
+    struct replay *replay = user;
+    bool same_segment = position_segment(position) == position_segment(replay->applied);
+    if (same_segment && position - replay->applied >= replay->stretch_bytes) {
+        int rc = stretch_apply(replay, position, err);
+        if (rc)
+            return rc;
+    }
+    if (event->type != RECORD_LOOP_MARK && event->type != RECORD_SEGMENT_LINK)
+        replay->ends_with_stop = event->type == RECORD_STOP_MARK;
+    return fold_add(replay->fold, event, err);
+}
+
+static int replay_segment_done(void *user, uint64_t position, struct store_error *err)
+{
+    return stretch_apply(user, position, err);
 }
 
 void torn_name(uint64_t number, uint64_t offset, char *dst, size_t size)
@@ -67,15 +80,31 @@ static int torn_keep(struct os_dir *dir, const uint8_t store_id[16],
     return rc;
 }
 
+// A segment at a time; in ever smaller stretches if the tables have no room for more at once.
+static int replay_all(struct replay *replay, struct os_dir *dir, const uint8_t store_id[16],
+                      uint64_t end, struct store_error *err)
+{
+    struct journal_reader reader = {
+        .event = replay_event, .segment_done = replay_segment_done, .user = replay};
+    for (;;) {
+        int rc = journal_replay(dir, store_id, replay->applied, end, &reader, err);
+        if (rc != STORE_ENOSPC || replay->stretch_bytes <= STRETCH_MIN_BYTES)
+            return rc;
+        replay->stretch_bytes =
+            replay->stretch_bytes == UINT64_MAX ? 1024 * 1024 : replay->stretch_bytes / 4;
+        fold_clear(replay->fold);
+        // A transaction that changes nothing lets the next one have what the last one freed.
+        (void)tables_apply(replay->tables, replay->fold, replay->applied, false, NULL);
+    }
+}
+
 static int replay_apply(struct os_dir *dir, struct tables *tables, const uint8_t store_id[16],
                         uint64_t from, uint64_t end, struct store_error *err)
 {
-    struct replay replay = {.tables = tables, .applied = from};
-    struct journal_reader reader = {
-        .event = replay_event, .segment_done = replay_segment_done, .user = &replay};
+    struct replay replay = {.tables = tables, .applied = from, .stretch_bytes = UINT64_MAX};
     int rc = fold_new(&replay.fold, err);
     if (rc == 0)
-        rc = journal_replay(dir, store_id, from, end, &reader, err);
+        rc = replay_all(&replay, dir, store_id, end, err);
     fold_free(replay.fold);
     return rc;
 }

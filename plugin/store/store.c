@@ -2,7 +2,6 @@
 #include "store_internal.h"
 
 #include "replay.h"
-#include "reserve.h"
 #include "seeded.h"
 
 #include <stdlib.h>
@@ -15,8 +14,8 @@
 #define COMPRESSION_DEFAULT_LEVEL 1
 // The writer's segment, one ready, one the tables read, one to spare.
 #define JOURNAL_MIN_SEGMENTS 4u
-#define RESERVE_MIN_BYTES (1024u * 1024u)
-#define RESERVE_MAX_BYTES (4u * 1024u * 1024u)
+#define MARGIN_MIN_BYTES ((uint64_t)1024 * 1024)
+#define MARGIN_MAX_BYTES ((uint64_t)4 * 1024 * 1024)
 #define STRETCH_MAX_BYTES (16u * 1024u * 1024u)
 
 static void store_notice(void *user, enum store_notice_level level, const char *sentence)
@@ -68,8 +67,8 @@ struct folder_look {
 
 static int folder_look_at(void *user, const char *name)
 {
-    static const char *const ours[] = {LOCK_NAME,   TABLES_NAME,  "lock.mdb",  SEGMENT_PREPARE_NAME,
-                                       CREATE_NAME, COMPACT_NAME, RESERVE_NAME};
+    static const char *const ours[] = {LOCK_NAME,   TABLES_NAME, "lock.mdb", SEGMENT_PREPARE_NAME,
+                                       CREATE_NAME, COMPACT_NAME};
     struct folder_look *look = user;
     uint64_t number;
     bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0;
@@ -205,11 +204,13 @@ static int segments_keep_aside(struct store *store, uint64_t end, uint64_t befor
 }
 
 // In proportion to a small device.
-static uint64_t reserve_bytes(const struct store_options *options)
+static int store_room_open(struct store *store, struct store_error *err)
 {
-    uint64_t bytes = options->journal_segment_bytes / 4;
-    return bytes < RESERVE_MIN_BYTES ? RESERVE_MIN_BYTES
-                                     : (bytes > RESERVE_MAX_BYTES ? RESERVE_MAX_BYTES : bytes);
+    uint64_t bytes = store->options.journal_segment_bytes / 4;
+    uint64_t margin = bytes < MARGIN_MIN_BYTES ? MARGIN_MIN_BYTES : bytes;
+    if (margin > MARGIN_MAX_BYTES)
+        margin = MARGIN_MAX_BYTES;
+    return room_open(&store->room, store->dir, store->tables, margin, bytes, err);
 }
 
 // A small journal must be folded in before it is full, however long the interval is. Half of this
@@ -233,10 +234,13 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     int rc = store->cut ? 0 : segments_remove_outside(store, last, last, err);
     if (rc == 0)
         rc = tables_begin_life(store->tables, &store->life, err);
+    if (rc == 0)
+        rc = store_room_open(store, err);
     if (rc)
         return rc;
     struct journal_options journal = {
         .dir = store->dir,
+        .room = store->room,
         .life = store->life,
         .next_number = number,
         .link = {.previous_end = replay->extent.end,
@@ -264,11 +268,10 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     struct committer_options committer = {
         .journal = store->journal,
         .tables = store->tables,
+        .room = store->room,
         .from = first_position,
         .commit_interval_ms = options->commit_interval_ms,
         .stretch_bytes = stretch_bytes(options),
-        .dir = store->dir,
-        .reserve_bytes = reserve_bytes(options),
         .notice = store_notice,
         .notice_user = store,
     };
@@ -283,26 +286,24 @@ static void store_end_writing(struct store *store)
 {
     committer_close(store->committer);
     journal_close(store->journal);
+    room_close(store->room);
     store->committer = NULL;
     store->journal = NULL;
+    store->room = NULL;
 }
 
-// On a full disk: gives up the room that was kept, and segments that nobody needs. Whether that
-// made any difference.
+// On a full disk: removes segments that nobody needs. Whether that made any difference.
 static bool store_make_room(struct store *store)
 {
     struct tables_meta meta;
     struct journal_extent extent;
     uint64_t before_bytes = 0, after_bytes = 0;
-    bool gave_up = reserve_give_up(store->dir);
-    if (os_dir_free_bytes(store->dir, &before_bytes, NULL) ||
-        tables_meta(store->tables, &meta, NULL) ||
-        journal_scan(store->dir, store->store_id, meta.covered, &extent, NULL) ||
-        segments_remove_outside(store, position_segment(meta.covered), position_segment(extent.end),
-                                NULL) ||
-        os_dir_free_bytes(store->dir, &after_bytes, NULL))
-        return gave_up;
-    return gave_up || after_bytes > before_bytes;
+    return os_dir_free_bytes(store->dir, &before_bytes, NULL) == 0 &&
+           tables_meta(store->tables, &meta, NULL) == 0 &&
+           journal_scan(store->dir, store->store_id, meta.covered, &extent, NULL) == 0 &&
+           segments_remove_outside(store, position_segment(meta.covered),
+                                   position_segment(extent.end), NULL) == 0 &&
+           os_dir_free_bytes(store->dir, &after_bytes, NULL) == 0 && after_bytes > before_bytes;
 }
 
 static int store_recover_and_begin(struct store *store, struct store_error *err)

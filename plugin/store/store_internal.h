@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "lock.h"
 #include "maintain.h"
+#include "room.h"
 #include "store.h"
 #include "tables.h"
 
@@ -22,7 +23,8 @@ struct store {
     struct os_dir *dir;
     struct lock *lock;
     struct tables *tables;
-    struct journal *journal;     // only when opened for writing
+    struct room *room;           // only when opened for writing
+    struct journal *journal;     // likewise
     struct committer *committer; // likewise
     uint8_t store_id[16];
     uint64_t life;

@@ -81,6 +81,24 @@ void tables_set_compression(struct tables *tables, enum store_compression compre
 // Fills the members of `stats` that LMDB knows (counts, bytes, pages, meta).
 int tables_stats(struct tables *tables, struct store_stats *stats, struct store_error *err);
 
+// A value of more than half a page lies in a run of pages that follow each other. By how many that
+// may be, values fall into classes; the last one has no bound.
+#define TABLES_RUN_CLASSES 4
+unsigned tables_run_class(uint64_t value_bytes);
+
+struct tables_room {
+    uint64_t file_bytes; // behind its last page in use the file must grow
+    uint64_t map_bytes;  // it cannot grow beyond, UINT64_MAX: the map grows with it
+    uint64_t free_bytes[TABLES_RUN_CLASSES]; // pages within the file that any mixture of values of
+                                             // this class and smaller ones can surely have
+    uint64_t sessions;
+};
+
+// What the next transaction finds. `count_free`: reads the list of free pages, else free_bytes are
+// 0.
+int tables_room(struct tables *tables, bool count_free, struct tables_room *ret_room,
+                struct store_error *err);
+
 // Reads every value and holds it against its checksum: STORE_EDAMAGED names the first that fails.
 int tables_check(struct tables *tables, struct store_error *err);
 

@@ -304,6 +304,7 @@ static int env_exchange(struct tables *tables, size_t map_bytes, struct store_er
     tables_env_close(tables);
     int rc = env_try(tables, map_bytes);
     bool grown = rc == 0;
+    tables->map_is_last = !grown;
     if (!grown)
         rc = env_try(tables, before_bytes);
     rc = rc ? tables_error(tables, err, rc, "cannot open it anew")

@@ -64,6 +64,7 @@ struct tables {
     MDB_env *env;
     MDB_dbi dbi[TABLE_COUNT];
     size_t map_bytes;
+    bool map_is_last; // a larger one could not be had
 
     // The committer's thread.
     struct payload_compressor *compressor;

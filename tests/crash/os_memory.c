@@ -235,6 +235,13 @@ int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
     return rc;
 }
 
+int os_file_allocate(struct os_file *file, uint64_t offset, uint64_t bytes, struct store_error *err)
+{
+    (void)offset;
+    (void)bytes;
+    return disk_call(file->disk, "allocate space for a file", err);
+}
+
 int os_file_truncate(struct os_file *file, uint64_t bytes, struct store_error *err)
 {
     disk_point(file->disk);
