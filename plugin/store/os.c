@@ -341,6 +341,11 @@ const char *os_file_name(const struct os_file *file)
     return file->name;
 }
 
+void os_file_set_name(struct os_file *file, const char *name)
+{
+    snprintf(file->name, sizeof(file->name), "%s", name);
+}
+
 static int file_error(struct os_file *file, int sys_errno, const char *verb,
                       struct store_error *err)
 {

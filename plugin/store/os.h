@@ -59,6 +59,7 @@ int os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name
                  struct store_error *err);
 void os_file_close(struct os_file *file);
 const char *os_file_name(const struct os_file *file);
+void os_file_set_name(struct os_file *file, const char *name); // after os_dir_rename
 
 int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *err);
 

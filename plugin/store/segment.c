@@ -68,6 +68,7 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
         (rc = os_dir_rename(dir, SEGMENT_PREPARE_NAME, name, err)))
         goto done;
     named = true;
+    os_file_set_name(segment->file, name);
     void *map = NULL;
     if ((!SEEDED(SEGMENT_NAME_NOT_SYNCED) && (rc = os_dir_sync(dir, err))) ||
         (rc = os_file_map(segment->file, (size_t)segment->header.bytes, &map, err)))

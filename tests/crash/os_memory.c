@@ -184,6 +184,11 @@ const char *os_file_name(const struct os_file *file)
     return file->name;
 }
 
+void os_file_set_name(struct os_file *file, const char *name)
+{
+    snprintf(file->name, sizeof(file->name), "%s", name);
+}
+
 int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *err)
 {
     int rc = disk_call(file->disk, "stat a file", err);
