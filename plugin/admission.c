@@ -111,7 +111,8 @@ void admission_tick(struct plugin *plugin)
     if (!admission->closed && !stop)
         return;
     int rc = store_admit(plugin->store, admission->refused_bytes, &err);
-    if (stop && rc == STORE_EPOISONED) {
+    // A segment that cannot be prepared for lack of room is no failure of the disk.
+    if (stop && (rc == STORE_EPOISONED || rc == STORE_EIO)) {
         log_line(LOG_LEVEL_ERROR, "the broker ends, as plugin_opt_on_failure stop wants: %s",
                  err.sentence);
         plugin_die();

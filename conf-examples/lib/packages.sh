@@ -31,6 +31,7 @@ binutils        command nm
 check           module check
 clang           command clang
 dpkg-dev        command dpkg-shlibdeps
+e2fsprogs       file /usr/sbin/mkfs.ext4
 file            command file
 jq              command jq
 libclang-rt-dev sanitizer fuzzer,address
