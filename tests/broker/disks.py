@@ -70,6 +70,17 @@ class SmallDisk:
         (self.path / name).unlink()
 
 
+def small_disk(stage, kind="tmpfs", size_mb=12):
+    """For a fixture: it is there while the brokers are."""
+    disk = SmallDisk(stage.folder, kind, size_mb)
+    try:
+        yield disk
+    finally:
+        for broker in stage.brokers:
+            broker.close()
+        disk.unmount()
+
+
 class Eater:
     """Another program that takes each byte as soon as it becomes free, while within."""
 

@@ -3,100 +3,29 @@
 
 The disk is really full: a tmpfs of a few megabytes (these tests need root). MQTT 5 publishers are
 told 0x97, MQTT 3.1.1 publishers lose their connection without an acknowledgement."""
-import ctypes
-import os
 import random
-import subprocess
-import time
 
 import pytest
 
 from broker import poll
+from disks import small_disk
+from filling import Filler, content, expect_numbers
 from helpers import expect_received, offline_session, retained_payloads
 from rawmqtt import ConnectionLost, Refused, payloads
 from wire import PUBREC, QUOTA_EXCEEDED
 
-CLONE_NEWNS = 0x00020000
-DISK_MB = 12
 SMALL = {"journal_segment_bytes": "256k", "commit_interval_ms": "100ms"}
-PAYLOAD = 40_000
 REFUSING, TAKING = "publishers are refused", "publishers are taken again"
 
 
-@pytest.fixture(scope="module")
-def own_mounts():
-    """Mounts of this process and its brokers only: they end with it, however it ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-
-
 @pytest.fixture
-def disk(stage, own_mounts):
-    """A disk of DISK_MB on which nothing else lies."""
-    where = stage.folder / "disk"
-    where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0755", "tmpfs",
-                    str(where)], check=True)
-    try:
-        yield where
-    finally:
-        for broker in stage.brokers:
-            broker.close()
-        subprocess.run(["umount", "-l", str(where)], check=True)
+def disk(stage):
+    yield from small_disk(stage)
 
 
 @pytest.fixture
 def broker(new_broker, disk):
-    return new_broker(store=disk / "store", options=SMALL, conf=["max_queued_messages 0"]).start()
-
-
-def content(number):
-    """Numbered, and not to be compressed."""
-    return b"%d:" % number + random.Random(number).randbytes(PAYLOAD)
-
-
-def number_of(payload):
-    return int(payload.split(b":", 1)[0])
-
-
-class Filler:
-    """Publishes numbered messages and keeps book of which were acknowledged."""
-
-    def __init__(self, client, broker, version):
-        self.client = client(broker, "filler", clean=True, version=version)
-        self.version, self.acknowledged, self.number = version, [], 0
-
-    def publish(self, qos=1):
-        """True if it was acknowledged; False if it was refused in the way of this version."""
-        self.number += 1
-        if self.client.stream is None:
-            self.client.connect()
-        try:
-            self.client.publish("t/1", content(self.number), qos)
-        except Refused as refused:
-            assert self.version == 5 and refused.reason == QUOTA_EXCEEDED
-            return False
-        except ConnectionLost:
-            assert self.version == 4
-            self.client.close()
-            return False
-        self.acknowledged.append(self.number)
-        return True
-
-    def fill(self):
-        """Until nothing has been taken for a while: for an instant there may be room again."""
-        refused = 0
-        for _ in range(5000):
-            refused = 0 if self.publish() else refused + 1
-            if refused >= 60:
-                return
-            if refused:
-                time.sleep(0.02)
-        raise AssertionError("the disk does not fill up")
-
-    def publish_again(self):
-        poll(self.publish, 30, "no message is taken again")
+    return new_broker(store=disk.path / "store", options=SMALL, conf=["max_queued_messages 0"]).start()
 
 
 @pytest.fixture(params=[4, 5])
@@ -104,18 +33,12 @@ def filler(client, broker, request):
     return Filler(client, broker, request.param)
 
 
-def expect_numbers(session, expected):
-    session.connect()
-    assert session.session_present
-    assert [number_of(message.payload) for message in session.drain()] == expected
-
-
 def test_on_a_full_disk_what_was_acknowledged_is_kept_and_the_rest_is_refused(broker, client, disk,
                                                                               filler):
     session = offline_session(broker, client)
     filler.fill()
     assert len(filler.acknowledged) > 20, "hardly anything was taken"
-    assert os.statvfs(disk).f_bavail * 4096 < 4 << 20, "the disk is not nearly full"
+    assert disk.free_bytes < 4 << 20, "the disk is not nearly full"
     assert REFUSING in broker.log()
     broker.restart("kill")  # still full
     expect_numbers(session, filler.acknowledged)
@@ -136,8 +59,8 @@ def test_it_opens_again_by_itself_when_there_is_room(broker, client, filler):
 
 
 def test_it_opens_again_when_someone_makes_room_on_the_disk(broker, client, disk, filler):
-    ballast = disk / "ballast"
-    ballast.write_bytes(b"\0" * (7 << 20))
+    ballast = disk.path / "ballast"
+    ballast.write_bytes(b"\0" * (5 << 20))
     session = offline_session(broker, client)
     filler.fill()
     before = len(filler.acknowledged)
