@@ -421,6 +421,9 @@ int journal_open(struct journal **ret_journal, const struct journal_options *opt
     pthread_condattr_destroy(&monotonic);
     journal->options = *options;
     journal->next_number = options->next_number;
+    journal->spares = options->spares;
+    journal->total_files = options->spares.count;
+    journal->total_bytes = options->spares.count * options->segment_bytes;
     atomic_store(&journal->sync_mode, (int)options->sync);
 
     int rc = journal_prepare(journal, options->segment_bytes, err);

@@ -15,13 +15,15 @@
 #include "os.h"
 #include "room.h"
 #include "segment.h"
+#include "spares.h"
 #include "store.h"
 
 struct journal;
 
 struct journal_options {
     struct os_dir *dir; // must outlive the journal
-    struct room *room;  // for what the journal will hold, must outlive it; NULL: not looked after
+    struct spares spares;
+    struct room *room; // for what the journal will hold, must outlive it; NULL: not looked after
     uint8_t store_id[16];
     uint64_t life;
     uint64_t next_number;     // of the first segment this journal makes
@@ -35,7 +37,7 @@ struct journal_options {
     void *notice_user;
 };
 
-// Makes the first segment and starts the threads.
+// Makes the first segment, of a spare file if there is one, and starts the threads.
 int journal_open(struct journal **ret_journal, const struct journal_options *options,
                  struct store_error *err);
 
@@ -66,6 +68,10 @@ uint64_t journal_durable(struct journal *journal); // any thread
 // The tables hold everything before `position`: segments that lie wholly before it are recycled.
 // Any thread.
 void journal_cover(struct journal *journal, uint64_t position);
+
+// The segment, which lies before this journal and is in the tables, becomes a spare file, or is
+// removed. Any thread.
+int journal_take_over(struct journal *journal, uint64_t number, struct store_error *err);
 
 // Closes admission for a reason outside of the journal, or opens it again (NULL). Any thread.
 void journal_set_closed(struct journal *journal, const struct store_error *reason);

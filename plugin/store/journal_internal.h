@@ -49,7 +49,7 @@ struct journal {
     uint64_t next_number;
     uint64_t total_bytes; // of all files, spares included
     uint64_t total_files;
-    char spare[SEGMENT_NAME_BYTES]; // a file of the usual size to recycle, "": none
+    struct spares spares; // files to recycle, which have the usual size
     bool populate_wanted;
     bool wanted; // somebody waits for room
     struct store_error poison;

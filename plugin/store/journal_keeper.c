@@ -24,9 +24,8 @@ static int space_take(struct journal *journal, uint64_t bytes, char *recycle,
                       struct store_error *err)
 {
     recycle[0] = '\0';
-    if (journal->spare[0] && bytes == journal->options.segment_bytes) {
-        memcpy(recycle, journal->spare, SEGMENT_NAME_BYTES);
-        journal->spare[0] = '\0';
+    if (journal->spares.count && bytes == journal->options.segment_bytes) {
+        spares_pop(&journal->spares, recycle);
         return 0;
     }
     if (journal->total_bytes + bytes > journal->options.max_bytes)
@@ -187,13 +186,13 @@ static bool segment_take_back(struct journal *journal)
             position_segment(journal->covered) + (SEEDED(RECYCLED_EARLY) ? 1 : 0))
         return false;
     // A full disk would have no room for one that is removed.
-    if (journal->spare[0] && ready_is_short(journal))
+    if (journal->spares.count && ready_is_short(journal))
         return false;
     journal->live_first = segment->next;
     char name[SEGMENT_NAME_BYTES];
     segment_name(segment->header.number, name);
     uint64_t bytes = segment->header.bytes;
-    bool spare = !journal->spare[0] && bytes == journal->options.segment_bytes;
+    bool spare = !journal->spares.count && bytes == journal->options.segment_bytes;
     pthread_mutex_unlock(&journal->lock);
 
     segment_close(segment);
@@ -202,7 +201,7 @@ static bool segment_take_back(struct journal *journal)
 
     pthread_mutex_lock(&journal->lock);
     if (spare) {
-        memcpy(journal->spare, name, sizeof(name));
+        spares_push(&journal->spares, name);
     } else {
         journal->total_bytes -= bytes;
         journal->total_files--;
@@ -218,7 +217,7 @@ static bool segment_make_ready(struct journal *journal)
         journal->wanted = false;
     // On a full disk the room is the tables'; a spare file takes none.
     if (!is_short || atomic_load(&journal->poisoned) ||
-        (atomic_load(&journal->closed) && !journal->spare[0]) ||
+        (atomic_load(&journal->closed) && !journal->spares.count) ||
         os_monotonic_ms() < journal->prepare_retry_ms)
         return false;
     pthread_mutex_unlock(&journal->lock);
@@ -233,8 +232,7 @@ static bool segment_make_ready(struct journal *journal)
 static void spare_drop(struct journal *journal)
 {
     char name[SEGMENT_NAME_BYTES];
-    memcpy(name, journal->spare, sizeof(name));
-    journal->spare[0] = '\0';
+    spares_pop(&journal->spares, name);
     journal->total_bytes -= journal->options.segment_bytes;
     journal->total_files--;
     pthread_mutex_unlock(&journal->lock);
@@ -256,12 +254,29 @@ void *journal_keeper_run(void *arg)
         struct timespec wake = {.tv_sec = (time_t)(wake_ms / 1000),
                                 .tv_nsec = (long)(wake_ms % 1000) * 1000000};
         int waited = pthread_cond_timedwait(&journal->keeper_wake, &journal->lock, &wake);
-        if (waited == ETIMEDOUT && wait_ms == SPARE_IDLE_MS && journal->spare[0] &&
+        if (waited == ETIMEDOUT && wait_ms == SPARE_IDLE_MS && journal->spares.count &&
             idle_from == journal_end(journal))
             spare_drop(journal);
     }
     pthread_mutex_unlock(&journal->lock);
     return NULL;
+}
+
+int journal_take_over(struct journal *journal, uint64_t number, struct store_error *err)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(number, name);
+    pthread_mutex_lock(&journal->lock);
+    bool wanted = journal->spares.count < SPARES_MAX;
+    if (wanted) {
+        spares_push(&journal->spares, name);
+        journal->total_files++;
+        journal->total_bytes += journal->options.segment_bytes;
+        journal->prepare_retry_ms = 0;
+        pthread_cond_signal(&journal->keeper_wake);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return wanted ? 0 : os_dir_remove(journal->options.dir, name, err);
 }
 
 void journal_cover(struct journal *journal, uint64_t position)

@@ -71,7 +71,8 @@ static int folder_look_at(void *user, const char *name)
                                        CREATE_NAME, COMPACT_NAME};
     struct folder_look *look = user;
     uint64_t number;
-    bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0;
+    bool known = segment_name_parse(name, &number) || strncmp(name, "torn-", 5) == 0 ||
+                 strncmp(name, SPARE_PREFIX, strlen(SPARE_PREFIX)) == 0;
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         known |= strcmp(name, ours[i]) == 0;
     if (strcmp(name, TABLES_NAME) == 0)
@@ -161,20 +162,29 @@ static int store_recover(struct store *store, struct replay_result *ret_replay,
     return rc;
 }
 
+static int segment_drop(struct store *store, uint64_t number, struct spares *spares,
+                        struct store_error *err)
+{
+    char name[SEGMENT_NAME_BYTES];
+    if (spares)
+        return spares_take(spares, store->dir, number, err);
+    segment_name(number, name);
+    return os_dir_remove(store->dir, name, err);
+}
+
 // Leaves the segments from `first` to `last`. Those behind go one by one, the highest first: a
-// crash in between must not leave a gap, which would look like a segment that was lost.
+// crash in between must not leave a gap, which would look like a segment that was lost. Some become
+// spares; NULL: none.
 static int segments_remove_outside(struct store *store, uint64_t first, uint64_t last,
-                                   struct store_error *err)
+                                   struct spares *spares, struct store_error *err)
 {
     uint64_t *numbers = NULL;
     size_t count = 0;
     int rc = segment_list(store->dir, &numbers, &count, err);
     for (size_t left = count; rc == 0 && left > 0; left--) {
-        char name[SEGMENT_NAME_BYTES];
         size_t i = SEEDED(REMOVED_UPWARDS) ? count - left : left - 1;
-        segment_name(numbers[i], name);
         if (numbers[i] < first || numbers[i] > last)
-            rc = os_dir_remove(store->dir, name, err);
+            rc = segment_drop(store, numbers[i], spares, err);
         if (rc == 0 && numbers[i] > last && !SEEDED(REMOVED_UPWARDS))
             rc = os_dir_sync(store->dir, err);
     }
@@ -221,6 +231,18 @@ static uint64_t stretch_bytes(const struct store_options *options)
     return bytes < STRETCH_MAX_BYTES ? bytes : STRETCH_MAX_BYTES;
 }
 
+// What lies before the first segment of this life is in the tables: the journal may have the files.
+static int last_segments_drop(struct store *store, uint64_t number, struct store_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = segment_list(store->dir, &numbers, &count, err);
+    for (size_t i = 0; rc == 0 && i < count && numbers[i] < number; i++)
+        rc = journal_take_over(store->journal, numbers[i], err);
+    free(numbers);
+    return rc;
+}
+
 static int store_begin_writing(struct store *store, const struct replay_result *replay,
                                struct store_error *err)
 {
@@ -231,7 +253,9 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     // What lies before the end is in the tables; segments behind it were prepared and never used,
     // and stand in the way of the next number. Those behind a cut do not.
     uint64_t last = position_segment(replay->extent.end);
-    int rc = store->cut ? 0 : segments_remove_outside(store, last, last, err);
+    struct spares spares;
+    spares_find(&spares, store->dir);
+    int rc = store->cut ? 0 : segments_remove_outside(store, last, last, &spares, err);
     if (rc == 0)
         rc = tables_begin_life(store->tables, &store->life, err);
     if (rc == 0)
@@ -241,6 +265,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     struct journal_options journal = {
         .dir = store->dir,
         .room = store->room,
+        .spares = spares,
         .life = store->life,
         .next_number = number,
         .link = {.previous_end = replay->extent.end,
@@ -258,11 +283,10 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         (SEEDED(POSITION_BEFORE_JOURNAL) &&
          (rc = tables_apply(store->tables, nothing, first_position, false, err))) ||
         (rc = journal_open(&store->journal, &journal, err)) ||
-        (SEEDED(REMOVED_BEFORE_APPLIED) &&
-         (rc = segments_remove_outside(store, number, UINT64_MAX, err))) ||
+        (SEEDED(REMOVED_BEFORE_APPLIED) && (rc = last_segments_drop(store, number, err))) ||
         (rc = tables_apply(store->tables, nothing, first_position, false, err)) ||
         (store->cut && (rc = segments_keep_aside(store, replay->extent.end, number, err))) ||
-        (rc = segments_remove_outside(store, number, UINT64_MAX, err)))
+        (rc = last_segments_drop(store, number, err)))
         goto done;
 
     struct committer_options committer = {
@@ -297,12 +321,15 @@ static bool store_make_room(struct store *store)
 {
     struct tables_meta meta;
     struct journal_extent extent;
+    struct spares spares;
     uint64_t before_bytes = 0, after_bytes = 0;
+    spares_find(&spares, store->dir);
     return os_dir_free_bytes(store->dir, &before_bytes, NULL) == 0 &&
            tables_meta(store->tables, &meta, NULL) == 0 &&
            journal_scan(store->dir, store->store_id, meta.covered, &extent, NULL) == 0 &&
            segments_remove_outside(store, position_segment(meta.covered),
-                                   position_segment(extent.end), NULL) == 0 &&
+                                   position_segment(extent.end), NULL, NULL) == 0 &&
+           spares_remove(&spares, store->dir, NULL) == 0 &&
            os_dir_free_bytes(store->dir, &after_bytes, NULL) == 0 && after_bytes > before_bytes;
 }
 
