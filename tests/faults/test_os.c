@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ enum call {
     CALL_FDATASYNC,
     CALL_FSYNC,
     CALL_FALLOCATE,
+    CALL_ALLOCATE,
     CALL_FTRUNCATE,
     CALL_OPENAT,
     CALL_RENAMEAT,
@@ -99,6 +101,8 @@ WRAPPED64(int, ftruncate, ftruncate64, (int fd, off_t bytes),
 WRAPPED64(int, posix_fallocate, posix_fallocate64, (int fd, off_t at, off_t len), {
     return fault_here(CALL_FALLOCATE) ? fault_errno : __real_posix_fallocate(fd, at, len);
 })
+WRAPPED64(int, fallocate, fallocate64, (int fd, int mode, off_t at, off_t len),
+          { return fault_here(CALL_ALLOCATE) ? -1 : __real_fallocate(fd, mode, at, len); })
 WRAPPED64(void *, mmap, mmap64, (void *to, size_t len, int prot, int flags, int fd, off_t at), {
     return fault_here(CALL_MMAP) ? MAP_FAILED : __real_mmap(to, len, prot, flags, fd, at);
 })
@@ -194,6 +198,18 @@ static int do_fill(void)
         ck_assert_uint_eq(len, 1000);
         for (size_t i = 0; i < len; i++)
             ck_assert_int_eq(bytes[i], 0);
+    }
+    return rc;
+}
+
+static int do_allocate(void)
+{
+    struct stat st;
+    int rc = os_file_allocate(file, 10, 200000, &err);
+    if (rc == 0) {
+        ck_assert_int_eq(stat(path_in(folder, "a.file"), &st), 0);
+        ck_assert_int_eq(st.st_size, 10);
+        ck_assert_int_ge(st.st_blocks * 512, 200000);
     }
     return rc;
 }
@@ -314,6 +330,7 @@ static const struct {
     {do_write, CALL_PWRITE, "a.file", true, true},
     {do_fill, CALL_FALLOCATE, "a.file", true, false},
     {do_fill, CALL_PWRITE, "a.file", true, true},
+    {do_allocate, CALL_ALLOCATE, "a.file", true, false},
     {do_truncate, CALL_FTRUNCATE, "a.file", true, false},
     {do_sync, CALL_FDATASYNC, "a.file", false, false},
     {do_dir_sync, CALL_FSYNC, "folder", false, false},
@@ -384,6 +401,17 @@ START_TEST(a_file_system_cannot_allocate)
 }
 END_TEST
 
+START_TEST(where_nothing_can_be_allocated_ahead_the_free_space_decides)
+{
+    fault_set(CALL_ALLOCATE, EOPNOTSUPP, 1);
+    ck_assert_int_eq(os_file_allocate(file, 10, 4096, &err), 0);
+    fault_set(CALL_ALLOCATE, EOPNOTSUPP, 1);
+    ck_assert_int_eq(os_file_allocate(file, 10, (uint64_t)1 << 60, &err), STORE_ENOSPC);
+    ck_assert_uint_eq(fault_hits, 1);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "a.file"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("os");
@@ -394,6 +422,7 @@ int main(void)
     tcase_add_loop_test(cases, an_interrupted_call_is_made_again, 0, ACTS);
     tcase_add_loop_test(cases, a_call_that_does_less_is_completed, 0, ACTS);
     tcase_add_loop_test(cases, a_file_system_cannot_allocate, 0, 2);
+    tcase_add_test(cases, where_nothing_can_be_allocated_ahead_the_free_space_decides);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
