@@ -159,6 +159,11 @@ void room_look(struct room *room, uint64_t taken)
 {
     struct tables_room found;
     bool count_free = room_is_short(room);
+    // The bound must be known before it is met: without a free page nothing can be deleted.
+    pthread_mutex_lock(&room->lock);
+    uint64_t end = room->found.file_bytes + room->margin_bytes + room->wanted_bytes;
+    pthread_mutex_unlock(&room->lock);
+    tables_map_reach(room->tables, end);
     while (tables_room(room->tables, count_free, &found, NULL) == 0 &&
            !room_take(room, &found, count_free, taken))
         count_free = true;

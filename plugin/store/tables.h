@@ -94,6 +94,10 @@ struct tables_room {
     uint64_t sessions;
 };
 
+// Has the map grow until it holds a file of so many bytes, or as far as it can. The committer's
+// thread.
+void tables_map_reach(struct tables *tables, uint64_t file_bytes);
+
 // What the next transaction finds. `count_free`: reads the list of free pages, else free_bytes are
 // 0.
 int tables_room(struct tables *tables, bool count_free, struct tables_room *ret_room,

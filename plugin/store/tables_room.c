@@ -112,6 +112,13 @@ static int free_count(MDB_txn *txn, size_t last_txn, size_t page_bytes,
     return rc;
 }
 
+void tables_map_reach(struct tables *tables, uint64_t file_bytes)
+{
+    int rc = 0;
+    while (rc == 0 && !tables->map_is_last && tables->map_bytes < file_bytes)
+        rc = tables_env_grow(tables, NULL); // what cannot be used any more says so itself
+}
+
 int tables_room(struct tables *tables, bool count_free, struct tables_room *ret_room,
                 struct store_error *err)
 {

@@ -111,10 +111,12 @@ class Broker:
     persist    False: a broker without any persistence plugin
     user       whom it becomes when it is started by root
     plugin     another build of the plugin than BUILD_DIR's
+    limits     of its resources: {resource.RLIMIT_AS: bytes}
     """
 
     def __init__(self, folder, *, conf=(), options=None, defaults=False, listener=None,
-                 persist=True, store=None, user="root", anonymous=True, plugin=None):
+                 persist=True, store=None, user="root", anonymous=True, plugin=None,
+                 limits=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -126,6 +128,7 @@ class Broker:
         self.plugin = plugin
         self.environment = {}  # beside the test's own
         self.wrapper = []      # a command that runs it
+        self.limits = dict(limits or {})
         self.log_file = self.folder / "broker.log"
         self.conf_file = self.folder / "broker.conf"
         # Below per_listener_settings, `plugin` belongs to a listener, and the broker sends the
@@ -185,6 +188,8 @@ class Broker:
 
         def begin():
             before_exec()
+            for limit, value in self.limits.items():
+                resource.setrlimit(limit, (value, value))
             before()
 
         self.write_conf()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 
-from broker import die_with_parent, poll
+from broker import before_exec, poll
 
 CLONE_NEWNS = 0x00020000
 ATTACH_LIMIT_S = 60
@@ -121,7 +121,7 @@ class FailingDisk:
     def __enter__(self):
         with open(self.said, "wb") as said:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=said,
-                                            stderr=said, preexec_fn=die_with_parent)
+                                            stderr=said, preexec_fn=before_exec)
         poll(lambda: re.search(r"attached", self.said.read_text()), ATTACH_LIMIT_S,
              "strace does not attach", self.said.read_text)
         return self

@@ -10,9 +10,9 @@ from wire import QUOTA_EXCEEDED
 PAYLOAD = 40_000
 
 
-def content(number):
+def content(number, size=PAYLOAD):
     """Numbered, and not to be compressed."""
-    return b"%d:" % number + random.Random(number).randbytes(PAYLOAD)
+    return b"%d:" % number + random.Random(number).randbytes(size)
 
 
 def number_of(payload):
@@ -22,11 +22,12 @@ def number_of(payload):
 class Filler:
     """Publishes numbered messages; with `retain` each on a topic of its own."""
 
-    def __init__(self, client, broker, version, *, topic="t/1", qos=1, retain=False):
+    def __init__(self, client, broker, version, *, topic="t/1", qos=1, retain=False,
+                 size=PAYLOAD):
         self.client = client(broker, f"filler-{topic.replace('/', '-')}", clean=True,
                              version=version)
         self.version, self.topic, self.qos, self.retain = version, topic, qos, retain
-        self.acknowledged, self.number = [], 0
+        self.size, self.acknowledged, self.number = size, [], 0
 
     def publish(self):
         """True if it was acknowledged; False if it was refused in the way of this version."""
@@ -35,7 +36,7 @@ class Filler:
             self.client.connect()
         topic = f"{self.topic}/{self.number}" if self.retain else self.topic
         try:
-            self.client.publish(topic, content(self.number), self.qos, self.retain)
+            self.client.publish(topic, content(self.number, self.size), self.qos, self.retain)
         except Refused as refused:
             assert self.version == 5 and refused.reason == QUOTA_EXCEEDED
             return False
@@ -56,7 +57,7 @@ class Filler:
 def fill_all(fillers):
     """In turns, until nothing has been taken for a while: for an instant there may be room again."""
     refused = 0
-    for _ in range(5000):
+    for _ in range(20_000):
         taken = [filler.publish() for filler in fillers]
         refused = 0 if any(taken) else refused + 1
         if refused >= 60:

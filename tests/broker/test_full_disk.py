@@ -4,11 +4,12 @@
 What was acknowledged is there when the disk has been freed and the broker started again, and what
 was not stored had been refused. With every byte taken by the other program the broker goes on with
 the room it has kept: it delivers, opens again when its queues are empty, and starts again."""
+import pathlib
+import re
 import resource
 
 import pytest
 
-from broker import poll
 from disks import Eater, small_disk
 from filling import Filler, content, expect_numbers, fill_all
 from helpers import offline_session, retained_payloads
@@ -116,3 +117,36 @@ def test_a_broker_that_is_full_starts_beside_a_program_that_takes_every_byte(new
         filler.publish_again()
         broker.restart("kill")
         expect_numbers(session, filler.acknowledged[seen:])
+
+
+def test_tables_whose_map_cannot_grow(new_broker, client):
+    """There is room on the disk, but not in the address space: for a map of 32 MB, which values of
+    half a page fill before the broker's own memory is used up, and not for one of 64."""
+    plain = new_broker(persist=False).start()
+    status = pathlib.Path(f"/proc/{plain.process.pid}/status").read_text()
+    plain.stop()
+    space = (int(re.search(r"VmSize:\s+(\d+)", status)[1]) << 10) + (70 << 20)
+    broker = new_broker(options={**SMALL, "compression": "none", "journal_max_bytes": "1M"},
+                        conf=["max_queued_messages 0", "max_inflight_messages 1000"],
+                        limits={resource.RLIMIT_AS: space, resource.RLIMIT_STACK: 256 << 10})
+    broker.start()
+    session = offline_session(broker, client)
+    filler = Filler(client, broker, 5, size=2100)
+    filler.fill()
+    assert len(filler.acknowledged) > 5000
+    assert 24 << 20 < (broker.store / "data.mdb").stat().st_size <= 32 << 20
+    assert REFUSING in broker.log()
+    assert "is full" not in broker.log(), "its end was met, and not seen coming"
+    broker.restart("kill")
+    filler.client.close()
+    filler.fill()
+    broker.wait_log(f"{REFUSING}: .*the address space has no room for a larger map")
+    expect_numbers(session, filler.acknowledged)
+    session.disconnect()
+    seen = len(filler.acknowledged)
+    filler.publish_again()
+    broker.wait_log(TAKING)
+    filler.fill()
+    broker.limits = {}
+    broker.restart("kill")
+    expect_numbers(session, filler.acknowledged[seen:])
