@@ -15,6 +15,7 @@ import json
 import pathlib
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -106,7 +107,7 @@ class Recovered(Exception):
 
 def run(*command):
     done = subprocess.run([str(each) for each in command], capture_output=True, text=True,
-                          check=False)
+                          check=False, start_new_session=True)
     if done.returncode:
         raise Recovered(f"{' '.join(done.args)}: status {done.returncode}: "
                         f"{done.stdout[-500:]}{done.stderr[-500:]}")
@@ -163,24 +164,29 @@ def main():
     chance, writes = random.Random(seed), log_read(options.log)
     places = sorted(chance.randint(first_promise(writes, options.end) + 1, len(writes))
                     for _ in range(options.states))
-    began = time.monotonic()
+    began, done = time.monotonic(), 0
+    # A run may be ended: the table then says how far it came.
+    signal.signal(signal.SIGTERM, lambda *_: places.clear())
     with tempfile.TemporaryDirectory(dir=pathlib.Path(options.base).parent) as work:
         folder = pathlib.Path(work) / "mounted"
         folder.mkdir()
         cuts = Cuts(options.base, writes, options.end, chance)
-        for place in places:
+        while places:
+            place, image = places.pop(0), pathlib.Path(work) / f"image-{done}"
             cuts.go_to(place)
-            kind = cuts.leave(f"{work}/image", place)
+            kind = cuts.leave(image, place)
             try:
-                check_state(f"{work}/image", folder, options, cuts.promised)
+                check_state(image, folder, options, cuts.promised)
             except Recovered as error:
                 print(f"{options.fs}, seed {seed}, after write {place} of {len(writes)}, "
                       f"{kind} of {place - cuts.applied} let through: {error}")
                 sys.exit(1)
-    ms = (time.monotonic() - began) * 1000 / options.states
+            image.unlink()
+            done += 1
+    ms = (time.monotonic() - began) * 1000 / max(done, 1)
     flushes = sum(1 for write in writes if write.flags & FLUSH)
     promises = sum(1 for write in writes if write.at == options.end)
-    print(f"| {options.fs} | {len(writes)} | {flushes} | {promises} | {options.states} | 0 | "
+    print(f"| {options.fs} | {len(writes)} | {flushes} | {promises} | {done} | 0 | "
           f"{ms:.0f} ms | {seed} |")
 
 

@@ -101,7 +101,7 @@ record() {
     truncate -s "$((fs_mib + 1))M" "$image"
     case $1 in
     ext4) mkfs.ext4 -q "$image" "${fs_mib}M" ;;
-    xfs) mkfs.xfs -q --unsupported -d "size=${fs_mib}m" "$image" 2>/dev/null ;;
+    xfs) mkfs.xfs -q --unsupported -d "size=${fs_mib}m" "$image" >/dev/null 2>&1 ;;
     esac
     cp --sparse=always "$image" "$work/$1.base"
     : >"$work/$1.log"
@@ -130,7 +130,8 @@ cp "$build_dir/tools/mosquitto_lmdb" "$work"
 printf '| file system | writes | flushes | promised | power cuts | wrong | each | seed |\n|---|---|---|---|---|---|---|---|\n'
 for filesystem in "${filesystems[@]}"; do
     record "$filesystem"
-    /usr/bin/python3 -B "$here/replay.py" --base "$work/$filesystem.base" --log "$work/$filesystem.log" \
+    # In a mount namespace of its own: who copies the mounts of the machine would keep one of ours.
+    unshare --mount --propagation private /usr/bin/python3 -B "$here/replay.py" --base "$work/$filesystem.base" --log "$work/$filesystem.log" \
         --tool "$work/mosquitto_lmdb" --fs "$filesystem" --end "$end" \
         --states "$states" --seed "$seed"
     rm "$work/$filesystem".*
