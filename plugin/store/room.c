@@ -117,6 +117,13 @@ void room_close(struct room *room)
     free(room);
 }
 
+void room_give_back(struct room *room)
+{
+    uint64_t bytes = 0;
+    if (os_file_size(room->file, &bytes, NULL) == 0)
+        (void)os_file_truncate(room->file, bytes, NULL); // what stays allocated does no harm
+}
+
 int room_keep(struct room *room, uint64_t bytes, struct store_error *err)
 {
     pthread_mutex_lock(&room->lock);

@@ -28,6 +28,10 @@ int room_open(struct room **ret_room, struct os_dir *dir, struct tables *tables,
               uint64_t margin_bytes, uint64_t reopen_bytes, struct store_error *err);
 void room_close(struct room *room); // what was allocated stays so; NULL is fine
 
+// Gives back to the disk what is allocated behind the end of data.mdb. No thread may use the room
+// or change the tables any more.
+void room_give_back(struct room *room);
+
 // Keeps `bytes` on the disk for what the journal's files may come to hold beyond what the tables
 // have. STORE_ENOSPC: it has kept what there was. Any thread.
 int room_keep(struct room *room, uint64_t bytes, struct store_error *err);

@@ -16,6 +16,9 @@
 #define JOURNAL_MIN_SEGMENTS 4u
 #define MARGIN_MIN_BYTES ((uint64_t)1024 * 1024)
 #define MARGIN_MAX_BYTES ((uint64_t)4 * 1024 * 1024)
+// A disk with so many segments free has plenty of room.
+#define PLENTY_SEGMENTS 64u
+#define PLENTY_MIN_BYTES ((uint64_t)1024 * 1024 * 1024)
 #define STRETCH_MAX_BYTES (16u * 1024u * 1024u)
 
 static void store_notice(void *user, enum store_notice_level level, const char *sentence)
@@ -306,16 +309,6 @@ done:
     return rc;
 }
 
-static void store_end_writing(struct store *store)
-{
-    committer_close(store->committer);
-    journal_close(store->journal);
-    room_close(store->room);
-    store->committer = NULL;
-    store->journal = NULL;
-    store->room = NULL;
-}
-
 // On a full disk: removes segments that nobody needs. Whether that made any difference.
 static bool store_make_room(struct store *store)
 {
@@ -333,6 +326,31 @@ static bool store_make_room(struct store *store)
            os_dir_free_bytes(store->dir, &after_bytes, NULL) == 0 && after_bytes > before_bytes;
 }
 
+// After a clean stop nothing needs room any more. Where the disk has so much that the next start
+// finds it again, it does not keep it either.
+static void store_give_back(struct store *store)
+{
+    uint64_t free_bytes = 0;
+    uint64_t plenty = PLENTY_SEGMENTS * store->options.journal_segment_bytes;
+    if (os_dir_free_bytes(store->dir, &free_bytes, NULL) || free_bytes < PLENTY_MIN_BYTES ||
+        free_bytes < plenty)
+        return;
+    room_give_back(store->room);
+    store_make_room(store);
+}
+
+static void store_end_writing(struct store *store, bool give_back)
+{
+    committer_close(store->committer);
+    journal_close(store->journal);
+    if (give_back)
+        store_give_back(store);
+    room_close(store->room);
+    store->committer = NULL;
+    store->journal = NULL;
+    store->room = NULL;
+}
+
 static int store_recover_and_begin(struct store *store, struct store_error *err)
 {
     for (;;) {
@@ -342,7 +360,7 @@ static int store_recover_and_begin(struct store *store, struct store_error *err)
             rc = store_begin_writing(store, &replay, err);
         if (rc != STORE_ENOSPC || store->options.access == STORE_READ_ONLY)
             return rc;
-        store_end_writing(store);
+        store_end_writing(store, false);
         if (!store_make_room(store))
             return rc;
     }
@@ -417,9 +435,10 @@ int store_close(struct store *store, bool clean, struct store_error *err)
     int rc = 0;
     if (!store)
         return 0;
-    if (clean && store->committer)
+    bool stopped = clean && store->committer;
+    if (stopped)
         rc = store_stop(store, err);
-    store_end_writing(store);
+    store_end_writing(store, stopped && rc == 0);
     tables_close(store->tables);
     lock_close(store->lock);
     os_dir_close(store->dir);

@@ -19,6 +19,7 @@ union decoded {
     struct queued queued;
     struct retained retained;
     struct will will;
+    struct dictionary dictionary;
 };
 
 static void properties_read(struct span bytes)
@@ -34,17 +35,21 @@ static void properties_read(struct span bytes)
     }
 }
 
-static void payload_read(const struct stored_message *stored)
+static void content_read(const struct stored_message *stored)
 {
     static struct payload_decompressor *decompressor;
-    struct span payload;
-    if (!stored->compressed || stored->payload_len > 1 << 24)
+    struct message message = stored->message;
+    struct span content;
+    uint32_t bytes;
+    if (!stored->compressed || !payload_frame_content_bytes(stored->content, &bytes) ||
+        bytes > 1 << 24)
         return;
     if (!decompressor)
         decompressor = payload_decompressor_new();
-    if (payload_decompress(decompressor, stored->message.payload, stored->payload_len, &payload,
-                           NULL) == 0)
-        FUZZ_REQUIRE(payload.len == stored->payload_len);
+    if (payload_decompress(decompressor, stored->content, stored->dictionary, &content, NULL))
+        return;
+    FUZZ_REQUIRE(content.len == bytes);
+    value_content_decode(content, &message);
 }
 
 static const char *decode(enum table table, struct span key, struct span value, union decoded *ret)
@@ -63,6 +68,8 @@ static const char *decode(enum table table, struct span key, struct span value, 
         return value_retained_decode(key, value, &ret->retained);
     case TABLE_WILLS:
         return value_will_decode(key, value, &ret->will);
+    case TABLE_DICTIONARIES:
+        return value_dictionary_decode(key, value, &ret->dictionary);
     default:
         return "no such table";
     }
@@ -84,6 +91,7 @@ static void encode(enum table table, struct span key, const union decoded *decod
         ENCODE(TABLE_QUEUE, queued, &decoded->queued)
         ENCODE(TABLE_RETAINED, retained, &decoded->retained)
         ENCODE(TABLE_WILLS, will, &decoded->will)
+        ENCODE(TABLE_DICTIONARIES, dictionary, &decoded->dictionary)
     default:
         break;
     }
@@ -107,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         encode(table, key, &decoded, len, again);
         FUZZ_REQUIRE(memcmp(value, again, len) == 0);
         if (table == TABLE_MESSAGES) {
-            payload_read(&decoded.message);
+            content_read(&decoded.message);
             properties_read(decoded.message.message.properties);
         }
         if (table == TABLE_WILLS)
