@@ -49,19 +49,21 @@ def test_files_that_others_could_reach(store):
     busy = store("busy")
     os.link(busy / "0000000001.log", busy.parent / "elsewhere")
     os.mkfifo(busy / "pipe", 0o600)
-    (busy / "reserve.bin").chmod(0o640)
+    (busy / "lock.mdb").chmod(0o640)
     assert sorted(entry for entry in findings(busy) if entry[1] != "store") == [
         ("error", "0000000001.log", "has another name elsewhere (a hard link)"),
+        ("error", "lock.mdb", "is open to other users, who could read or change it"),
         ("error", "pipe", "is neither a file nor a folder"),
-        ("error", "reserve.bin", "is open to other users, who could read or change it"),
     ]
 
 
 def test_a_file_of_another_user(store):
     """Needs root, who alone gives files away."""
     busy = store("busy")
-    os.chown(busy / "reserve.bin", 65534, 65534)
-    assert findings(busy) == [("error", "reserve.bin", "does not belong to the folder's owner")]
+    (busy / "spare-1.tmp").write_bytes(b"")
+    (busy / "spare-1.tmp").chmod(0o600)
+    os.chown(busy / "spare-1.tmp", 65534, 65534)
+    assert findings(busy) == [("error", "spare-1.tmp", "does not belong to the folder's owner")]
 
 
 def test_a_torn_tail_that_was_kept_is_a_note(store):
@@ -81,7 +83,7 @@ def test_a_segment_that_cannot_be_read(store):
     data[100] ^= 1  # of the header
     path.write_bytes(data)
     assert findings(busy) == [
-        ("error", "store", "0000000001.log: the segment header's checksum does not match"),
+        ("error", "journal", "0000000001.log: the segment header's checksum does not match"),
         ("error", "journal", "segment 1 cannot be read"),
     ]
     # The tables are looked at nevertheless.
@@ -90,7 +92,7 @@ def test_a_segment_that_cannot_be_read(store):
     assert result.status == 3 and result.out == "" and "0000000001.log" in result.err
     result = cli.run("--store", busy, "--read-only", "session", "ls")
     assert result.status == 0 and "beta" in result.out
-    assert result.err.startswith("note: the journal is damaged; ")
+    assert result.err.startswith("note: the journal is damaged, ")
 
 
 def test_without_a_store(tmp_path):
