@@ -543,6 +543,8 @@ START_TEST(an_older_copy_is_not_served)
     struct store_error err = {0};
     ck_assert_int_eq(store_open(&store, &options, &err), 0);
     ck_assert_int_eq(store_close(store, true, &err), 0);
+    // What the tables have may go from the journal, and on a disk with room it has gone.
+    unlink(path_in(folder, "0000000001.log"));
     file_overwrite(path_in(folder, "data.mdb"), 0, original, file_size);
     ck_assert_int_eq(store_open(&store, &options, &err), STORE_EDAMAGED);
     ck_assert_msg(strstr(err.sentence, ".log is missing"), "%s", err.sentence);
