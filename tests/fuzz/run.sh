@@ -7,7 +7,7 @@ set -euo pipefail
 fuzz_dir=$(cd "$(dirname "$0")" && pwd)
 project_dir=$(cd "$fuzz_dir/../.." && pwd)
 build=$project_dir/build/fuzz
-seconds=${FUZZ_SECONDS:-20}
+seconds=${FUZZ_SECONDS:-60}
 merge=
 targets=()
 
@@ -22,7 +22,7 @@ DIR/findings, its name is printed, and the exit status is 1:
     DIR/tests/fuzz/fuzz_TARGET FILE         runs it again
 Once the bug is fixed, the file goes into tests/fuzz/corpus/TARGET.
 
-  --seconds N  for each of them (default \$FUZZ_SECONDS, or 20; tests/README.md
+  --seconds N  for each of them (default \$FUZZ_SECONDS, or 60; tests/README.md
                says what a release wants)
   --build DIR  a build by the preset "fuzz" (default build/fuzz, which
                tests/run.sh makes; made with MOSQUITTO_PREFIX if it is missing)
