@@ -18,7 +18,7 @@ struct memory_tables;
 #define DISK_GRANULE_BYTES 512u
 #define DISK_FILES_MAX 64
 #define DISK_NAMES_MAX 32
-#define DISK_PENDING_MAX 64
+#define DISK_PENDING_MAX 512
 #define DISK_VERSIONS_MAX 6
 
 struct disk_file {

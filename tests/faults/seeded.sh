@@ -53,7 +53,7 @@ programs=(
     'io faults/test_io_faults'
     'commits crash/test_store_crash WORKLOAD=commit ROUND=1 FAULTS=0'
     'compact crash/test_store_crash WORKLOAD=compacted ROUND=1 FAULTS=0'
-    'damage damage/test_journal_damage BITS=4000'
+    'damage damage/test_journal_damage BITS=1/200'
 )
 
 # number:name: who is most apt to notice.
