@@ -331,12 +331,31 @@ void disk_pending_apply(const struct disk_pending *pending, struct disk_name *na
     disk_name_set(names, count, pending->name, pending->file);
 }
 
-void disk_file_put(struct disk_file *file, uint64_t offset, const void *buf, size_t len)
+// What a failed sync has marked clean is dirty again once it is written again, even with the same
+// bytes: the kernel does not compare. A look for changes does, and alone would take pages that are
+// written anew after a failed sync, as LMDB does in its next transaction, for lost.
+static void written_note(struct disk *disk, unsigned number, uint64_t offset, size_t len)
 {
+    struct disk_file *file = &disk->files[number];
+    if (!file->seen || len == 0)
+        return;
+    uint32_t last = (uint32_t)((offset + len - 1) / DISK_GRANULE_BYTES);
+    for (uint32_t i = (uint32_t)(offset / DISK_GRANULE_BYTES); i <= last; i++) {
+        size_t at = (size_t)i * DISK_GRANULE_BYTES;
+        if (file->granule_of[i] < 0 &&
+            memcmp(file->data + at, file->durable + at, DISK_GRANULE_BYTES) != 0)
+            granule_note(disk, number, i);
+    }
+}
+
+void disk_file_put(struct disk *disk, unsigned number, uint64_t offset, const void *buf, size_t len)
+{
+    struct disk_file *file = &disk->files[number];
     disk_file_make_room(file, offset + len);
     memcpy(file->data + offset, buf, len);
     if (offset + len > file->bytes)
         file->bytes = offset + len;
+    written_note(disk, number, offset, len);
 }
 
 int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const void *buf,
@@ -345,7 +364,7 @@ int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const v
     disk_point(disk);
     int rc = disk_call(disk, "write to a file", err);
     // A write that fails may have begun.
-    disk_file_put(&disk->files[number], offset, buf, rc ? len / 2 : len);
+    disk_file_put(disk, number, offset, buf, rc ? len / 2 : len);
     disk_point(disk);
     return rc;
 }

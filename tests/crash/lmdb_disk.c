@@ -235,14 +235,13 @@ static int disk_errno(const struct disk *disk)
 static ssize_t tables_write(const struct opened *at, const struct iovec *parts, int count,
                             off_t offset)
 {
-    struct disk_file *file = &at->disk->files[at->file];
     size_t done = 0;
     disk_point(at->disk);
     int rc = disk_call(at->disk, "write to the tables", NULL);
     for (int i = 0; i < count; i++) {
         // A write that fails may have begun.
         size_t len = rc ? parts[i].iov_len / 2 : parts[i].iov_len;
-        disk_file_put(file, (uint64_t)offset + done, parts[i].iov_base, len);
+        disk_file_put(at->disk, at->file, (uint64_t)offset + done, parts[i].iov_base, len);
         if (real_pwrite(at->fd, parts[i].iov_base, len, offset + (off_t)done) != (ssize_t)len)
             abort();
         done += len;

@@ -119,7 +119,8 @@ void disk_point(struct disk *disk);
 unsigned disk_file_add(struct disk *disk, uint64_t room);
 void disk_file_watch(struct disk_file *file); // from now on changes of it are noted
 void disk_file_make_room(struct disk_file *file, uint64_t bytes);
-void disk_file_put(struct disk_file *file, uint64_t offset, const void *buf, size_t len);
+void disk_file_put(struct disk *disk, unsigned number, uint64_t offset, const void *buf,
+                   size_t len);
 int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const void *buf,
                     size_t len, struct store_error *err);
 int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err);
