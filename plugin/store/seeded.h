@@ -61,7 +61,8 @@
     X(48, VALUE_NOT_CHECKED, "a value's checksum is not looked at")                            \
     X(49, KEY_NOT_COVERED, "a value's checksum leaves out its key")                            \
     X(50, LOCK_NOT_TAKEN, "the store is not locked")                                           \
-    X(51, LINKS_FOLLOWED, "symbolic links are followed")
+    X(51, LINKS_FOLLOWED, "symbolic links are followed")                                       \
+    X(52, HEAD_NOT_SETTLED, "tables are written before the disk has the head that is seen")
 
 #define SEEDED_NUMBER(number, name, text) SEEDED_##name = number,
 enum seeded_bug { SEEDED_LIST(SEEDED_NUMBER) };

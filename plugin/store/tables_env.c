@@ -162,6 +162,17 @@ static int env_try(struct tables *tables, size_t map_bytes)
     return rc;
 }
 
+// A head that could not be written may be on the disk all the same, while LMDB has put the one
+// before back into memory only: the next transaction would write over the pages of the head on the
+// disk, and a power cut leave them mixed. So the disk gets the head that is seen before anything
+// else is written. This is not tried twice: a second sync says nothing about what the first lost.
+static int head_settle(struct tables *tables)
+{
+    if (tables->read_only || SEEDED(HEAD_NOT_SETTLED))
+        return 0;
+    return mdb_env_sync(tables->env, 1);
+}
+
 int tables_env_open(struct tables *tables, size_t map_bytes, bool create, struct store_error *err)
 {
     int rc = files_check(tables, create, err);
@@ -174,6 +185,10 @@ int tables_env_open(struct tables *tables, size_t map_bytes, bool create, struct
         map_bytes /= 2;
     if (rc)
         return tables_error(tables, err, rc, "cannot open it");
+    if ((rc = head_settle(tables))) {
+        tables_env_close(tables);
+        return tables_error(tables, err, rc, "cannot sync its head");
+    }
     if (mdb_env_get_maxkeysize(tables->env) < KEY_MAX_BYTES) {
         tables_env_close(tables);
         return error_set(err, STORE_EVERSION, "this LMDB was built for keys of less than %d bytes",
@@ -307,6 +322,8 @@ static int env_exchange(struct tables *tables, size_t map_bytes, struct store_er
     tables->map_is_last = !grown;
     if (!grown)
         rc = env_try(tables, before_bytes);
+    if (rc == 0)
+        rc = head_settle(tables);
     rc = rc ? tables_error(tables, err, rc, "cannot open it anew")
             : tables_env_open_dbis(tables, err);
     if (rc) {

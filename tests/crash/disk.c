@@ -369,14 +369,20 @@ int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const v
     return rc;
 }
 
-static int sync_fail(struct disk *disk, unsigned number, int rc)
+static int sync_try(struct disk *disk, struct store_error *err)
 {
-    struct disk_file *at = &disk->files[number];
+    int rc = disk_call(disk, "sync a file", err);
+    disk->syncs++;
+    if (rc == 0 && disk->failure.syncs_only)
+        rc = call_fail(disk, disk->syncs, "sync a file", err);
+    return rc;
+}
+
+static int sync_fail(struct disk *disk, unsigned number, uint32_t first, uint32_t last, int rc)
+{
     disk->sync_failed = true;
-    if (disk->failure.after_sync == DISK_MARKED_CLEAN) {
-        granules_forget(disk, number, 0, UINT32_MAX);
-        at->durable_bytes = at->bytes;
-    }
+    if (disk->failure.after_sync == DISK_MARKED_CLEAN)
+        granules_forget(disk, number, first, last);
     return rc;
 }
 
@@ -385,12 +391,12 @@ int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
     struct disk_file *at = &disk->files[number];
     disk_point(disk);
     disk_look(disk);
-    int rc = disk_call(disk, "sync a file", err);
-    disk->syncs++;
-    if (rc == 0 && disk->failure.syncs_only)
-        rc = call_fail(disk, disk->syncs, "sync a file", err);
-    if (rc)
-        return sync_fail(disk, number, rc);
+    int rc = sync_try(disk, err);
+    if (rc) {
+        if (disk->failure.after_sync == DISK_MARKED_CLEAN)
+            at->durable_bytes = at->bytes;
+        return sync_fail(disk, number, 0, UINT32_MAX, rc);
+    }
     uint64_t bytes = at->bytes;
     size_t granules = at->room / DISK_GRANULE_BYTES;
     uint8_t *picture = take(at->room);
@@ -414,16 +420,24 @@ int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
     return 0;
 }
 
-void disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len)
+int disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len,
+                    struct store_error *err)
 {
     struct disk_file *at = &disk->files[number];
     uint32_t first = (uint32_t)(offset / DISK_GRANULE_BYTES);
     uint32_t last = (uint32_t)((offset + len - 1) / DISK_GRANULE_BYTES);
     disk_look(disk);
+    int rc = sync_try(disk, err);
+    // A write that is synced at once and is called a failure may have reached the disk all the
+    // same.
+    if (rc && disk->calls % 2)
+        return sync_fail(disk, number, first, last, rc);
+    disk->sync_failed |= rc != 0;
     granules_forget(disk, number, first, last);
     memcpy(at->durable + (size_t)first * DISK_GRANULE_BYTES,
            at->data + (size_t)first * DISK_GRANULE_BYTES,
            (size_t)(last - first + 1) * DISK_GRANULE_BYTES);
     if (at->durable_bytes < offset + len)
         at->durable_bytes = offset + len;
+    return rc;
 }

@@ -249,13 +249,13 @@ static ssize_t tables_write(const struct opened *at, const struct iovec *parts, 
             break;
     }
     disk_point(at->disk);
+    if (rc == 0 && at->synchronous) {
+        rc = disk_range_sync(at->disk, at->file, (uint64_t)offset, done, NULL);
+        disk_point(at->disk);
+    }
     if (rc) {
         errno = disk_errno(at->disk);
         return -1;
-    }
-    if (at->synchronous) {
-        disk_range_sync(at->disk, at->file, (uint64_t)offset, done);
-        disk_point(at->disk);
     }
     return (ssize_t)done;
 }

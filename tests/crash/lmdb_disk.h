@@ -9,7 +9,8 @@
 // the real tables.
 //
 // LMDB writes its two head pages through a second descriptor, opened with O_DSYNC: such a write may
-// be lost or torn until it returns, and then is on the disk, but nothing else is by it.
+// be lost or torn until it returns, and then is on the disk, but nothing else is by it. One that
+// fails may be on the disk all the same.
 //
 // Nothing in the program is really synced: files that belong to no disk need not last.
 #ifndef TESTS_LMDB_DISK_H

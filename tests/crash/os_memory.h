@@ -66,7 +66,7 @@ enum disk_sync_failure { DISK_STAYS_DIRTY, DISK_MARKED_CLEAN };
 // The call with the number `call` (from 1) fails, or all from there on. 0: none.
 struct disk_failure {
     uint64_t call;
-    bool syncs_only; // of os_file_sync: only these are counted, and fail
+    bool syncs_only; // of files and ranges: only these are counted, and fail
     bool for_good;
     int sys_errno;
     enum disk_sync_failure after_sync;
@@ -84,7 +84,7 @@ struct disk {
 
     uint64_t changes; // of what is or is not on the disk
     uint64_t calls;   // that could have failed
-    uint64_t syncs;   // of which so many were os_file_sync
+    uint64_t syncs;   // of which so many were syncs of files and ranges
     struct disk_failure failure;
     bool sync_failed; // a sync of a file failed
 
@@ -115,7 +115,7 @@ int disk_call(struct disk *disk, const char *what, struct store_error *err);
 void disk_point(struct disk *disk);
 
 // What os_memory.c and lmdb_disk.c make of it. A write, and a sync of a whole file, are calls that
-// can fail, with points around them; a range is synced at once.
+// can fail, with points around them; a range, which can fail too, is synced at once.
 unsigned disk_file_add(struct disk *disk, uint64_t room);
 void disk_file_watch(struct disk_file *file); // from now on changes of it are noted
 void disk_file_make_room(struct disk_file *file, uint64_t bytes);
@@ -124,7 +124,8 @@ void disk_file_put(struct disk *disk, unsigned number, uint64_t offset, const vo
 int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const void *buf,
                     size_t len, struct store_error *err);
 int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err);
-void disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len);
+int disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len,
+                    struct store_error *err);
 void disk_pending_add(struct disk *disk, enum disk_change change, unsigned file, const char *name,
                       const char *from);
 void disk_pending_drop(struct disk *disk, unsigned count);

@@ -148,7 +148,8 @@ size_t store_check(struct store_check *check)
     struct store_error err = {0};
     struct tables *tables = NULL;
     struct tables_meta meta;
-    struct tables_options options = {.path = check->folder};
+    // Only looks: the crash's disk must stay what it is.
+    struct tables_options options = {.path = check->folder, .read_only = true};
     struct reading reading = {.check = check};
     if (disk_name_find(disk->names, disk->name_count, "data.mdb") < 0) {
         // The crash came before there was a store: it will be made anew.

@@ -30,6 +30,9 @@ static size_t fault_mmap_bytes; // 0: no limit, else larger maps cannot be had
 static bool fault_disk_is_full; // what statvfs says
 static bool fault_head;         // only writes of a head page, LMDB's last in a commit, fail,
 static bool fault_head_lands;   // and the first of them is made all the same
+static bool head_unsure;        // one failed, and no sync went well since
+static bool head_sync_fails;    // the first that could make it sure
+static unsigned head_overtaken; // writes of other pages before that
 
 static bool fault_here(void)
 {
@@ -57,6 +60,7 @@ static void fault_disarm(void)
     fault_disk_is_full = false;
     fault_head = false;
     fault_head_lands = false;
+    head_sync_fails = false;
 }
 
 // These take the place of the C library's functions, under both names that a header may give them.
@@ -77,8 +81,10 @@ ssize_t fault_pwrite(int fd, const void *bytes, size_t len, off_t offset)
 {
     typedef ssize_t pwrite_fn(int, const void *, size_t, off_t);
     pwrite_fn *real = (pwrite_fn *)(uintptr_t)dlsym(RTLD_NEXT, "pwrite");
+    head_overtaken += head_unsure && len > 512;
     if ((fault_head && len > 512) || !fault_here())
         return real(fd, bytes, len, offset);
+    head_unsure = fault_head;
     if (fault_head_lands && fault_hits == 1 && real(fd, bytes, len, offset) > 0)
         errno = fault_errno;
     return fault_errno ? -1 : (ssize_t)(len / 2);
@@ -93,6 +99,7 @@ ssize_t fault_writev(int fd, const struct iovec *vectors, int count)
 {
     typedef ssize_t writev_fn(int, const struct iovec *, int);
     writev_fn *real = (writev_fn *)(uintptr_t)dlsym(RTLD_NEXT, "writev");
+    head_overtaken += head_unsure;
     if (fault_head || !fault_here())
         return real(fd, vectors, count);
     return fault_errno ? -1 : 100;
@@ -102,9 +109,16 @@ int fault_fdatasync(int fd)
 {
     typedef int fdatasync_fn(int);
     fdatasync_fn *real = (fdatasync_fn *)(uintptr_t)dlsym(RTLD_NEXT, "fdatasync");
+    if (head_unsure && head_sync_fails) {
+        head_sync_fails = false;
+        errno = ENOSPC;
+        return -1;
+    }
     // A sync is never short.
-    if (fault_errno == 0 || fault_head || !fault_here())
+    if (fault_errno == 0 || fault_head || !fault_here()) {
+        head_unsure = false;
         return real(fd);
+    }
     return -1;
 }
 
@@ -307,6 +321,45 @@ START_TEST(a_commit_that_landed_is_not_made_again)
 }
 END_TEST
 
+// The head that failed may be on the disk while the one before is seen: until a sync the pages of
+// both must stay. One that fails ends the writing, for the next would go well without the head.
+START_TEST(the_disk_has_the_head_that_is_seen_before_pages_change)
+{
+    bool new_start = _i & 1;
+    bool sync_fails = _i & 2;
+    fold_fill(1, 20);
+    ck_assert_int_eq(apply(), 0);
+    head_unsure = false;
+    head_overtaken = 0;
+    fault_head = true;
+    fault_head_lands = true;
+    fold_fill(21, 40);
+    fault_arm(0, new_start ? EIO : ENOSPC, false); // what LMDB puts back is written
+    ck_assert_int_eq(apply(), new_start ? STORE_EIO : STORE_ENOSPC);
+    fault_disarm();
+    ck_assert(head_unsure);
+    head_sync_fails = sync_fails;
+    if (new_start) {
+        struct tables_options options = {.path = folder, .map_bytes = MAP_BYTES};
+        tables_close(tables);
+        tables = NULL;
+        if (sync_fails)
+            ck_assert_int_eq(tables_open(&tables, &options, &err), STORE_ENOSPC);
+        ck_assert_int_eq(tables_open(&tables, &options, &err), 0);
+        ck_assert(!head_unsure);
+    }
+    if (sync_fails && !new_start) {
+        ck_assert_int_eq(apply(), STORE_ENOSPC);
+        ck_assert_int_eq(apply(), STORE_EIO);
+        ck_assert_msg(strstr(err.sentence, "failed before") != NULL, "%s", err.sentence);
+        ck_assert(head_unsure);
+    } else {
+        ck_assert_msg(apply() == 0, "%s", err.sentence);
+    }
+    ck_assert_uint_eq(head_overtaken, 0);
+}
+END_TEST
+
 // After an error of the device nobody knows what is on it: the tables take nothing more, and what
 // is read after a new start is the state before or, whole, the one after.
 START_TEST(a_failing_disk_ends_the_writing)
@@ -496,6 +549,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_full_disk_changes_nothing_and_passes, 0, 6);
     tcase_add_loop_test(tests, a_commit_that_landed_is_not_made_again, 0, 2);
+    tcase_add_loop_test(tests, the_disk_has_the_head_that_is_seen_before_pages_change, 0, 4);
     tcase_add_loop_test(tests, a_failing_disk_ends_the_writing, 0, 2);
     tcase_add_test(tests, a_short_write_with_room_left_is_a_failing_disk);
     tcase_add_test(tests, a_store_that_cannot_be_made_says_why);
