@@ -199,6 +199,13 @@ class Client:
         self.send(wire.packet(wire.PINGREQ, 0))
         self.wait(PINGRESP)
 
+    def settle(self):
+        """Two round trips. The broker may answer the first in the pass of its loop in which it read
+        what came before; the second it reads in a later one, after each plugin has been called for
+        the pass between, which may close this connection."""
+        self.ping()
+        self.ping()
+
     # ---- whole exchanges
 
     def send_publish(self, topic, payload, qos=0, retain=False, mid=None, dup=False,
@@ -263,15 +270,15 @@ class Client:
         raise AssertionError(f"unexpected {found}")
 
     def drain(self, reconnects=2):
-        """Takes and acknowledges everything the broker has for this session, until a ping brings
-        nothing more. Comes back if the broker closes the connection, as any client would, but only
+        """Takes and acknowledges everything the broker has for this session, until it has settled
+        and nothing more came. Comes back if the broker closes the connection, as any client would, but only
         so often. Returns the messages."""
         messages = []
         while True:
             try:
                 if self.stream is None:
                     self.connect(clean=False)
-                self.ping()
+                self.settle()
                 waiting, self.inbox = self.inbox, collections.deque()
                 if not waiting:
                     return messages
@@ -297,7 +304,7 @@ class Client:
 
     def peek(self):
         """Everything that has been sent so far, not acknowledged."""
-        self.ping()
+        self.settle()
         waiting, self.inbox = list(self.inbox), collections.deque()
         return waiting
 
