@@ -6,20 +6,37 @@
 
 #include "seeded.h"
 
+// Syncs what `segment` holds between two positions, and the terminator behind it.
+static int segment_sync(struct segment *segment, uint64_t durable, uint64_t target,
+                        struct store_error *err)
+{
+    uint64_t number = segment->header.number;
+    uint64_t begin = number == position_segment(durable) ? position_offset(durable) : 0;
+    // `used_bytes` was set before the writer published a position in a later segment.
+    uint64_t end =
+        number == position_segment(target) ? position_offset(target) : segment->used_bytes;
+    end += FRAME_TERMINATOR_BYTES;
+    if (end > segment->header.bytes)
+        end = segment->header.bytes;
+    if (SEEDED(SYNC_RANGE_SHORT))
+        end = begin + (end - begin) / 2;
+    return os_map_sync(segment->file, segment->map, begin, end - begin, err);
+}
+
 // Syncs the live segments from the one with the durable position on to the one with `target`.
 static int segments_sync(struct journal *journal, uint64_t target, struct store_error *err)
 {
-    uint64_t number =
-        position_segment(SEEDED(LAST_SEGMENT_ONLY) ? target : atomic_load(&journal->durable));
+    uint64_t durable = atomic_load(&journal->durable);
+    uint64_t number = position_segment(SEEDED(LAST_SEGMENT_ONLY) ? target : durable);
     for (; number <= position_segment(target); number++) {
         // Segments are only recycled behind the covered position, and that is never ahead of the
         // durable one.
         struct segment *segment = journal_pin(journal, number);
         if (!segment)
             continue;
-        int rc = os_file_sync(segment->file, err);
+        int rc = segment_sync(segment, durable, target, err);
         if (rc && SEEDED(SYNC_RETRIED))
-            rc = os_file_sync(segment->file, err);
+            rc = segment_sync(segment, durable, target, err);
         journal_unpin(journal, segment);
         if (rc)
             return rc;

@@ -482,6 +482,29 @@ void os_unmap(void *address, size_t bytes)
         munmap(address, bytes);
 }
 
+// A range, since the pages that were made present ahead of the writer count as changed: all of them
+// would be written, and fault again. On Linux msync(2) is fdatasync(2) of a range
+// (vfs_fsync_range).
+int os_map_sync(struct os_file *file, void *map, uint64_t offset, uint64_t bytes,
+                struct store_error *err)
+{
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t begin = offset & ~(page_bytes - 1);
+    uint64_t end = offset + bytes;
+    uint8_t *address = (uint8_t *)map + begin;
+#ifdef __linux__
+    // Before a mapped page is written, the kernel takes the right to change it from each process,
+    // and interrupts the processor where that runs, page by page. Pages that were unmapped before,
+    // all at once, spare the broker that. Their contents stay: the mapping is shared.
+    uint64_t full_end = end & ~(page_bytes - 1);
+    if (full_end > begin)
+        (void)madvise(address, (size_t)(full_end - begin), MADV_DONTNEED);
+#endif
+    if (msync(address, (size_t)(end - begin), MS_SYNC) != 0)
+        return file_error(file, errno, "sync", err);
+    return 0;
+}
+
 void os_map_populate(void *address, size_t bytes)
 {
 #ifdef MADV_POPULATE_WRITE

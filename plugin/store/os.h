@@ -90,9 +90,14 @@ int os_file_truncate(struct os_file *file, uint64_t bytes, struct store_error *e
 int os_file_sync(struct os_file *file, struct store_error *err);
 
 // Maps the first `bytes`, shared and writable. What is stored there is in the kernel at once (it
-// survives the process), and durable after os_file_sync.
+// survives the process), and durable after os_file_sync or os_map_sync.
 int os_file_map(struct os_file *file, size_t bytes, void **ret_address, struct store_error *err);
 void os_unmap(void *address, size_t bytes);
+
+// As os_file_sync, for what was stored in `map`, the mapping of `file`, at `offset` and the `bytes`
+// behind it. The size must be on the disk already. From any thread, also while others store there.
+int os_map_sync(struct os_file *file, void *map, uint64_t offset, uint64_t bytes,
+                struct store_error *err);
 
 // Makes pages of a mapping present and writable, so that a store to them does not fault. Best
 // effort.

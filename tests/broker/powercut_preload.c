@@ -6,7 +6,8 @@
 //
 // The disk is as unkind as POSIX lets it be:
 //   - contents and size of a file are on the disk when fdatasync or fsync of it, or a write to a
-//     descriptor with O_DSYNC, has returned; they are taken as they were when the call began;
+//     descriptor with O_DSYNC, has returned, the contents of pages also when msync of them has;
+//     they are taken as they were when the call began;
 //   - a name (made, renamed, removed) is there when fsync of the folder has returned, the folder's
 //     own when fsync of the folder above it has.
 // powercut.py reads the image, and can let through some of what had not been synced.
@@ -40,6 +41,7 @@
 #define VERSIONS_MAX 1024
 #define SYNCS_MAX 4096
 #define FDS_MAX 1024
+#define MAPS_MAX 64
 #define PATH_BYTES 512
 #define PAGE_BYTES 4096u
 #define OTHER_SYNC_US 2000u
@@ -82,6 +84,11 @@ static struct {
         bool dsync;
         uint64_t number;
     } fds[FDS_MAX];
+    struct {
+        uint8_t *address; // NULL: none
+        size_t bytes;
+        uint64_t number; // of the file
+    } maps[MAPS_MAX];    // under names_lock
 } cut = {.names_lock = PTHREAD_MUTEX_INITIALIZER};
 
 #define REAL(name, type, ...)                                     \
@@ -227,27 +234,32 @@ static void snapshot_add(struct snapshot *snapshot, uint64_t at, const uint8_t *
 
 static const uint8_t *map(int fd, uint64_t bytes)
 {
-    void *address = bytes ? mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
+    REAL(mmap, void *, void *, size_t, int, int, int, off_t)
+    void *address = bytes ? real(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
     need(address != MAP_FAILED, "a file cannot be mapped");
     return address;
 }
 
-// What a sync that begins now will have made durable.
-static void snapshot_take(struct snapshot *snapshot, int fd, int image_fd)
+static uint64_t file_bytes(int fd)
 {
-    struct stat file, image;
-    need(fstat(fd, &file) == 0 && fstat(image_fd, &image) == 0, "a file cannot be looked at");
-    *snapshot = (struct snapshot){.bytes = (uint64_t)file.st_size};
-    uint64_t known = (uint64_t)image.st_size;
-    const uint8_t *now = map(fd, snapshot->bytes), *before = map(image_fd, known);
-    for (uint64_t at = 0; at < snapshot->bytes; at += PAGE_BYTES) {
-        uint64_t left = snapshot->bytes - at;
+    struct stat st;
+    need(fstat(fd, &st) == 0, "a file cannot be looked at");
+    return (uint64_t)st.st_size;
+}
+
+// What a sync of `now`, which is the file from `begin` to `end`, will have made durable.
+static void snapshot_take(struct snapshot *snapshot, const uint8_t *now, uint64_t begin,
+                          uint64_t end, int image_fd)
+{
+    uint64_t known = file_bytes(image_fd);
+    const uint8_t *before = map(image_fd, known);
+    *snapshot = (struct snapshot){.bytes = end > known ? end : known};
+    for (uint64_t at = begin; at < end; at += PAGE_BYTES) {
+        uint64_t left = end - at;
         size_t len = left < PAGE_BYTES ? (size_t)left : PAGE_BYTES;
-        if (at + len > known || memcmp(now + at, before + at, len) != 0)
-            snapshot_add(snapshot, at, now + at, len);
+        if (at + len > known || memcmp(now + (at - begin), before + at, len) != 0)
+            snapshot_add(snapshot, at, now + (at - begin), len);
     }
-    if (now)
-        munmap((void *)now, (size_t)snapshot->bytes);
     if (before)
         munmap((void *)before, (size_t)known);
 }
@@ -284,7 +296,9 @@ static void wait_for_the_disk(unsigned most_us)
         usleep((unsigned)(now_ns() / 1000 * 2654435761u >> 7) % most_us);
 }
 
-static void file_sync(int fd, uint64_t number)
+// `now` is the file from `begin` to `end`; `bytes` its size from then on, if that is part of it.
+static void contents_sync(uint64_t number, const uint8_t *now, uint64_t begin, uint64_t end,
+                          const uint64_t *bytes)
 {
     struct snapshot snapshot;
     struct disk_sync *sync = NULL;
@@ -294,12 +308,23 @@ static void file_sync(int fd, uint64_t number)
         atomic_store(&sync->begin_ns, now_ns());
     }
     int image_fd = image_open(number);
-    snapshot_take(&snapshot, fd, image_fd);
+    snapshot_take(&snapshot, now, begin, end, image_fd);
+    if (bytes)
+        snapshot.bytes = *bytes;
     wait_for_the_disk(sync ? cut.sync_us : OTHER_SYNC_US);
     snapshot_apply(&snapshot, image_fd);
     close(image_fd);
     if (sync)
         atomic_store(&sync->end_ns, now_ns());
+}
+
+static void file_sync(int fd, uint64_t number)
+{
+    uint64_t bytes = file_bytes(fd);
+    const uint8_t *now = map(fd, bytes);
+    contents_sync(number, now, 0, bytes, &bytes);
+    if (now)
+        munmap((void *)now, (size_t)bytes);
 }
 
 static void folder_sync(void)
@@ -474,6 +499,67 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
     return synced(fd);
+}
+
+static void mapped(void *address, size_t bytes, int flags, int fd)
+{
+    if (address == MAP_FAILED || !(flags & MAP_SHARED) || fd < 0 || fd >= FDS_MAX ||
+        cut.fds[fd].kind != FD_FILE)
+        return;
+    size_t at = 0;
+    pthread_mutex_lock(&cut.names_lock);
+    while (at < MAPS_MAX && cut.maps[at].address)
+        at++;
+    need(at < MAPS_MAX, "too many mappings");
+    cut.maps[at].address = address;
+    cut.maps[at].bytes = bytes;
+    cut.maps[at].number = cut.fds[fd].number;
+    pthread_mutex_unlock(&cut.names_lock);
+}
+
+#define MMAP(symbol)                                                               \
+    void *symbol(void *to, size_t len, int prot, int flags, int fd, off_t offset); \
+    void *symbol(void *to, size_t len, int prot, int flags, int fd, off_t offset)  \
+    {                                                                              \
+        REAL(symbol, void *, void *, size_t, int, int, int, off_t)                 \
+        void *address = real(to, len, prot, flags, fd, offset);                    \
+        mapped(address, len, flags, fd);                                           \
+        return address;                                                            \
+    }
+MMAP(mmap)
+MMAP(mmap64)
+
+int munmap(void *address, size_t len)
+{
+    REAL(munmap, int, void *, size_t)
+    pthread_mutex_lock(&cut.names_lock);
+    for (size_t i = 0; i < MAPS_MAX; i++) {
+        if (cut.maps[i].address == address)
+            cut.maps[i].address = NULL;
+    }
+    pthread_mutex_unlock(&cut.names_lock);
+    return real(address, len);
+}
+
+int msync(void *address, size_t len, int flags)
+{
+    uint8_t *begin = address;
+    uint64_t number = 0, offset = 0, end = 0;
+    pthread_mutex_lock(&cut.names_lock);
+    for (size_t i = 0; i < MAPS_MAX && !number; i++) {
+        if (cut.maps[i].address && begin >= cut.maps[i].address &&
+            begin < cut.maps[i].address + cut.maps[i].bytes) {
+            number = cut.maps[i].number;
+            offset = (uint64_t)(begin - cut.maps[i].address);
+            end = (offset + len + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+            if (end > cut.maps[i].bytes)
+                end = cut.maps[i].bytes;
+        }
+    }
+    pthread_mutex_unlock(&cut.names_lock);
+    need(number && (flags & MS_SYNC), "an unknown mapping is synced");
+    contents_sync(number, begin, offset, end, NULL);
+    return 0;
 }
 
 static ssize_t written(int fd, const void *buf, size_t len, off_t at)

@@ -27,7 +27,7 @@ class Fault(NamedTuple):
 
 
 POISONING = {
-    "sync of the journal": Fault("fdatasync", "*.log",
+    "sync of the journal": Fault("msync", "",
                                  r"cannot sync \S+\.log: Input/output error"),
     "pages of LMDB": Fault("pwrite64,pwritev", "data.mdb",
                            r"data\.mdb: cannot change the tables: Input/output error"),

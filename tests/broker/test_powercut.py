@@ -19,6 +19,8 @@ from powercut import PowerCut
 SEEDED_PLUGIN = "tests/libseeded_plugin.so"
 ROUNDS = 25
 SYNC_US = 2000
+# The longer a sync takes, the more hangs on each.
+NOTICE_SYNC_US = 20000
 
 
 def kill_later(broker, chance, longest_s):
@@ -45,16 +47,15 @@ def always_round(broker, disk, crowd, chance):
     disk.cut(chance, chance.choice([0, 0, 0.1, 0.5, 0.9]))
     if chance.random() < 0.3:
         verify_copy(broker.store, broker.folder / "copy")
-    # A sync goes through a whole segment here.
     broker.options = {**options_for("always", chance),
                       "journal_segment_bytes": chance.choice(["64k", "256k", "1M"])}
     broker.start()
 
 
-def cut_power(broker, rounds, chance):
+def cut_power(broker, rounds, chance, sync_us=SYNC_US):
     """`rounds` power cuts with `sync always`: nothing that was acknowledged may be missing, nothing
     of QoS 2 may come twice. Returns how many messages were acknowledged."""
-    disk = PowerCut(broker, SYNC_US)
+    disk = PowerCut(broker, sync_us)
     broker.start()
     crowd = Crowd(broker.port, chance)
     crowd.introduce()
@@ -202,7 +203,7 @@ def test_a_missing_protection_is_noticed(new_broker, rounds, seed, bug):
     broker = new_broker(conf=["max_queued_messages 0"], options={"sync": "always"}, plugin=plugin)
     broker.environment["SEEDED_BUG"] = str(bug)
     with pytest.raises(AssertionError) as caught:
-        cut_power(broker, rounds or ROUNDS, random.Random(seed))
+        cut_power(broker, rounds or ROUNDS, random.Random(seed), NOTICE_SYNC_US)
     print(f"bug {bug}: {str(caught.value)[:300]}")
 
 

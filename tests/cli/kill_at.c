@@ -81,6 +81,7 @@ WRAP(int, posix_fallocate, (int fd, off_t at, off_t bytes), fd, at, bytes)
 WRAP(int, posix_fallocate64, (int fd, off64_t at, off64_t bytes), fd, at, bytes)
 WRAP(int, fsync, (int fd), fd)
 WRAP(int, fdatasync, (int fd), fd)
+WRAP(int, msync, (void *at, size_t len, int flags), at, len, flags)
 WRAP(int, rename, (const char *from, const char *to), from, to)
 WRAP(int, renameat, (int from_dir, const char *from, int to_dir, const char *to), from_dir, from,
      to_dir, to)

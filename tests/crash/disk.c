@@ -386,35 +386,56 @@ static int sync_fail(struct disk *disk, unsigned number, uint32_t first, uint32_
     return rc;
 }
 
-int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
+// Those granules as they are at the point in the middle: others may store into the file while it is
+// synced.
+static int granules_sync(struct disk *disk, unsigned number, size_t first, size_t last,
+                         struct store_error *err)
 {
     struct disk_file *at = &disk->files[number];
     disk_point(disk);
     disk_look(disk);
     int rc = sync_try(disk, err);
-    if (rc) {
-        if (disk->failure.after_sync == DISK_MARKED_CLEAN)
-            at->durable_bytes = at->bytes;
-        return sync_fail(disk, number, 0, UINT32_MAX, rc);
-    }
-    uint64_t bytes = at->bytes;
-    size_t granules = at->room / DISK_GRANULE_BYTES;
+    if (rc)
+        return sync_fail(disk, number, (uint32_t)first, (uint32_t)last, rc);
     uint8_t *picture = take(at->room);
-    int32_t *dirty = take(granules * sizeof(*dirty));
+    int32_t *dirty = take(at->room / DISK_GRANULE_BYTES * sizeof(*dirty));
     memcpy(picture, at->data, at->room);
-    memcpy(dirty, at->granule_of, granules * sizeof(*dirty));
-    disk_point(disk); // others may store into it while this one syncs
-    granules_forget(disk, number, 0, UINT32_MAX);
+    memcpy(dirty, at->granule_of, at->room / DISK_GRANULE_BYTES * sizeof(*dirty));
+    disk_point(disk);
+    granules_forget(disk, number, (uint32_t)first, (uint32_t)last);
     // What a failed sync has marked clean is not written by the next.
-    for (size_t i = 0; i < granules; i++) {
+    for (size_t i = first; i <= last; i++) {
         size_t offset = i * DISK_GRANULE_BYTES;
         if (dirty[i] >= 0)
             memcpy(at->durable + offset, picture + offset, DISK_GRANULE_BYTES);
+        memcpy(at->seen + offset, picture + offset, DISK_GRANULE_BYTES);
     }
-    memcpy(at->seen, picture, granules * DISK_GRANULE_BYTES);
-    at->durable_bytes = bytes;
     free(picture);
     free(dirty);
+    return 0;
+}
+
+int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
+{
+    struct disk_file *at = &disk->files[number];
+    uint64_t bytes = at->bytes;
+    int rc = granules_sync(disk, number, 0, at->room / DISK_GRANULE_BYTES - 1, err);
+    if (rc == 0 || disk->failure.after_sync == DISK_MARKED_CLEAN)
+        at->durable_bytes = bytes;
+    if (rc)
+        return rc;
+    disk_look(disk);
+    disk_point(disk);
+    return 0;
+}
+
+int disk_map_sync(struct disk *disk, unsigned number, uint64_t offset, uint64_t bytes,
+                  struct store_error *err)
+{
+    int rc = granules_sync(disk, number, (size_t)offset / DISK_GRANULE_BYTES,
+                           (size_t)(offset + bytes - 1) / DISK_GRANULE_BYTES, err);
+    if (rc)
+        return rc;
     disk_look(disk);
     disk_point(disk);
     return 0;

@@ -266,6 +266,13 @@ int os_file_sync(struct os_file *file, struct store_error *err)
     return disk_file_sync(file->disk, file->file, err);
 }
 
+int os_map_sync(struct os_file *file, void *map, uint64_t offset, uint64_t bytes,
+                struct store_error *err)
+{
+    (void)map;
+    return disk_map_sync(file->disk, file->file, offset, bytes, err);
+}
+
 int os_file_map(struct os_file *file, size_t bytes, void **ret_address, struct store_error *err)
 {
     int rc = disk_call(file->disk, "map a file", err);

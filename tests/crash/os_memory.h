@@ -6,8 +6,9 @@
 // cut may leave (crash_state.h), and it can let any call fail.
 //
 // What it promises is the least that POSIX does: a write, a store to a mapping and a new size are
-// on the disk after os_file_sync, a name after os_dir_sync; until then each may be there or not, in
-// any order. What was stored while a sync runs is not part of it.
+// on the disk after os_file_sync, a store to the range after os_map_sync, a name after os_dir_sync;
+// until then each may be there or not, in any order. What was stored while a sync runs is not part
+// of it.
 #ifndef TESTS_OS_MEMORY_H
 #define TESTS_OS_MEMORY_H
 
@@ -114,8 +115,9 @@ int disk_call(struct disk *disk, const char *what, struct store_error *err);
 // Power may be cut here, and the turn may go to another thread.
 void disk_point(struct disk *disk);
 
-// What os_memory.c and lmdb_disk.c make of it. A write, and a sync of a whole file, are calls that
-// can fail, with points around them; a range, which can fail too, is synced at once.
+// What os_memory.c and lmdb_disk.c make of it. A write, and a sync of a whole file or of a
+// part of a mapping, are calls that can fail, with points around them; a range written with
+// O_DSYNC, which can fail too, is synced at once.
 unsigned disk_file_add(struct disk *disk, uint64_t room);
 void disk_file_watch(struct disk_file *file); // from now on changes of it are noted
 void disk_file_make_room(struct disk_file *file, uint64_t bytes);
@@ -124,6 +126,8 @@ void disk_file_put(struct disk *disk, unsigned number, uint64_t offset, const vo
 int disk_file_write(struct disk *disk, unsigned number, uint64_t offset, const void *buf,
                     size_t len, struct store_error *err);
 int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err);
+int disk_map_sync(struct disk *disk, unsigned number, uint64_t offset, uint64_t bytes,
+                  struct store_error *err);
 int disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len,
                     struct store_error *err);
 void disk_pending_add(struct disk *disk, enum disk_change change, unsigned file, const char *name,

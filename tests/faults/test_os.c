@@ -25,6 +25,7 @@ enum call {
     CALL_PREAD,
     CALL_PWRITE,
     CALL_FDATASYNC,
+    CALL_MSYNC,
     CALL_FSYNC,
     CALL_FALLOCATE,
     CALL_ALLOCATE,
@@ -110,6 +111,8 @@ WRAPPED64(int, fstatvfs, fstatvfs64, (int fd, struct statvfs *fs),
           { return fault_here(CALL_FSTATVFS) ? -1 : __real_fstatvfs(fd, fs); })
 WRAPPED(int, fdatasync, (int fd),
         { return fault_here(CALL_FDATASYNC) ? -1 : __real_fdatasync(fd); })
+WRAPPED(int, msync, (void *at, size_t len, int flags),
+        { return fault_here(CALL_MSYNC) ? -1 : __real_msync(at, len, flags); })
 WRAPPED(int, fsync, (int fd), { return fault_here(CALL_FSYNC) ? -1 : __real_fsync(fd); })
 WRAPPED(int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
         { return fault_here(CALL_RENAMEAT) ? -1 : __real_renameat(from_fd, from, to_fd, to); })
@@ -284,6 +287,27 @@ static int do_map(void)
     return rc;
 }
 
+// What is stored before and after a sync of the middle stays, in the mapping and in the file.
+static int do_map_sync(void)
+{
+    enum { PAGE = 65536, BYTES = 4 * PAGE };
+    static uint8_t found[BYTES];
+    void *address = NULL;
+    size_t len = 0;
+    ck_assert_int_eq(os_file_fill(file, BYTES, &err), 0);
+    ck_assert_int_eq(os_file_map(file, BYTES, &address, &err), 0);
+    uint8_t *map = address;
+    memset(map, 'm', BYTES);
+    int rc = os_map_sync(file, map, PAGE / 2, 3 * PAGE, &err);
+    for (size_t i = 0; i < BYTES; i++)
+        ck_assert_uint_eq(map[i], 'm');
+    map[PAGE] = 'n';
+    ck_assert_int_eq(os_file_read(file, 0, found, BYTES, &len, NULL), 0);
+    ck_assert_int_eq(memcmp(found, map, BYTES), 0);
+    os_unmap(map, BYTES);
+    return rc;
+}
+
 static int do_random(void)
 {
     uint8_t bytes[64] = {0};
@@ -342,6 +366,7 @@ static const struct {
     {do_rename, CALL_RENAMEAT, "a.file", false, false},
     {do_remove, CALL_UNLINKAT, "a.file", false, false},
     {do_map, CALL_MMAP, "a.file", false, false},
+    {do_map_sync, CALL_MSYNC, "a.file", false, false},
     {do_random, CALL_GETRANDOM, "random", true, true},
     {do_lock, CALL_FCNTL, "a.file", false, false},
     {do_lock_held, CALL_FCNTL, "a.file", false, false},
