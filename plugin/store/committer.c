@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "committer.h"
 
+#include "deferral.h"
 #include "fold.h"
 #include "record.h"
 #include "room.h"
@@ -42,6 +43,7 @@ struct committer {
     bool settled;           // nothing was changed by the last commit
     uint64_t stretch_bytes; // at present
     uint64_t readers_checked_ms;
+    struct deferral deferral;
 
     // Under `lock`.
     pthread_mutex_t lock;
@@ -49,6 +51,7 @@ struct committer {
     pthread_cond_t applied; // for those who flush
     bool stopping;
     bool bytes_reached;
+    bool urgent; // the journal has no room
     uint64_t flush_target;
     uint64_t attempts;          // of applying
     struct store_error failure; // of the last attempt, code 0: it went well
@@ -274,22 +277,42 @@ static void timespec_of_ms(uint64_t ms, struct timespec *ret)
     ret->tv_nsec = (long)(ms % 1000) * 1000000;
 }
 
+// Whether what is due may wait. On a short disk, and for those who wait for it, nothing does.
+static bool committer_defers(struct committer *committer, bool retry, uint64_t now_ms)
+{
+    struct journal_usage usage;
+    if (retry || committer->urgent || committer->full || !committer->deferral.limit_bytes)
+        return false;
+    journal_usage(committer->options.journal, &usage);
+    return deferral_goes_on(&committer->deferral,
+                            &(struct deferral_look){
+                                .now_ms = now_ms,
+                                .cpu_ms = os_thread_cpu_ms(committer->options.writer),
+                                .behind_bytes = usage.live_bytes,
+                            });
+}
+
 // Sleeps until there is something to do. Under the lock. Returns whether a flush is wanted.
 static bool committer_wait(struct committer *committer, bool retry)
 {
     uint64_t since_ms = os_monotonic_ms();
-    while (!committer->stopping && !committer->bytes_reached) {
+    while (!committer->stopping) {
         uint64_t covered = atomic_load(&committer->covered);
         if (committer->flush_target > covered && !(retry && committer->failure.code))
-            return true;
+            break;
         uint32_t interval_ms = retry ? APPLY_RETRY_MS : committer->options.commit_interval_ms;
         uint64_t now_ms = os_monotonic_ms();
-        if (now_ms >= since_ms + interval_ms)
-            break;
+        uint64_t wake_ms = since_ms + interval_ms;
+        if (committer->bytes_reached || now_ms >= wake_ms) {
+            if (!committer_defers(committer, retry, now_ms))
+                break;
+            wake_ms = now_ms + DEFERRAL_LOOK_MS;
+        }
         struct timespec wake;
-        timespec_of_ms(since_ms + interval_ms, &wake);
+        timespec_of_ms(wake_ms, &wake);
         (void)pthread_cond_timedwait(&committer->wake, &committer->lock, &wake);
     }
+    deferral_end(&committer->deferral);
     return committer->flush_target > atomic_load(&committer->covered);
 }
 
@@ -305,6 +328,7 @@ static void *committer_run(void *arg)
         if (committer->stopping)
             break;
         committer->bytes_reached = false;
+        committer->urgent = false;
         pthread_mutex_unlock(&committer->lock);
 
         struct store_error err = {0};
@@ -331,12 +355,13 @@ static void *committer_run(void *arg)
 }
 
 // On the writer's thread: only wakes. A missed wake-up costs one interval.
-static void committer_bytes_reached(void *arg)
+static void committer_bytes_reached(void *arg, bool urgent)
 {
     struct committer *committer = arg;
     if (pthread_mutex_trylock(&committer->lock) != 0)
         return;
     committer->bytes_reached = true;
+    committer->urgent |= urgent;
     pthread_cond_signal(&committer->wake);
     pthread_mutex_unlock(&committer->lock);
 }
@@ -392,6 +417,7 @@ int committer_open(struct committer **ret_committer, const struct committer_opti
     if (!committer->options.stretch_bytes)
         committer->options.stretch_bytes = STRETCH_DEFAULT_BYTES;
     committer->stretch_bytes = committer->options.stretch_bytes;
+    committer->deferral.limit_bytes = committer->options.defer_bytes;
     committer->position = options->from;
     atomic_store(&committer->covered, options->from);
     pthread_mutex_init(&committer->lock, NULL);

@@ -17,6 +17,8 @@ struct committer_options {
     uint64_t from;               // position up to which the tables hold everything
     uint32_t commit_interval_ms; // at most this long after an event its fold is applied
     uint64_t stretch_bytes;      // or after so many bytes of journal, 0: 16 MiB
+    uint64_t defer_bytes;        // or later while `writer` is busy (deferral.h), 0: never
+    struct os_thread writer;     // that which appends; runs until the committer is closed
     void (*notice)(void *user, enum store_notice_level level, const char *sentence);
     void *notice_user;
 };

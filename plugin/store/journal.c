@@ -90,7 +90,7 @@ static bool ready_wait(struct journal *journal)
     int waited = 0;
     pthread_mutex_lock(&journal->lock);
     if (journal->on_bytes)
-        journal->on_bytes(journal->on_bytes_user);
+        journal->on_bytes(journal->on_bytes_user, true);
     pthread_cond_signal(&journal->keeper_wake);
     while (!journal->ready_first && !atomic_load(&journal->closed) &&
            journal->live_first != journal->live_last && waited != ETIMEDOUT)
@@ -213,7 +213,7 @@ int journal_append(struct journal *journal, const struct event *event, struct st
     journal->bytes_since += total;
     if (journal->on_bytes && journal->bytes_since >= journal->bytes_trigger) {
         journal->bytes_since = 0;
-        journal->on_bytes(journal->on_bytes_user);
+        journal->on_bytes(journal->on_bytes_user, false);
     }
     if (atomic_load_explicit(&journal->sync_mode, memory_order_relaxed) == STORE_SYNC_ALWAYS &&
         record_promised(event) && !SEEDED(ALWAYS_NOT_SYNCED))
@@ -362,7 +362,7 @@ void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t
     pthread_mutex_unlock(&journal->lock);
 }
 
-void journal_on_bytes(struct journal *journal, uint64_t bytes, void (*fn)(void *user), void *user)
+void journal_on_bytes(struct journal *journal, uint64_t bytes, journal_on_bytes_fn *fn, void *user)
 {
     pthread_mutex_lock(&journal->lock);
     journal->bytes_trigger = bytes;
@@ -397,8 +397,10 @@ void journal_usage(struct journal *journal, struct journal_usage *ret_usage)
     pthread_mutex_lock(&journal->lock);
     usage.bytes = journal->total_bytes;
     usage.segments = journal->total_files;
-    for (struct segment *segment = journal->live_first; segment; segment = segment->next)
+    for (struct segment *segment = journal->live_first; segment; segment = segment->next) {
         usage.live++;
+        usage.live_bytes += segment->header.bytes;
+    }
     pthread_mutex_unlock(&journal->lock);
     *ret_usage = usage;
 }

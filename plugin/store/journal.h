@@ -82,11 +82,12 @@ void journal_set_reserve(struct journal *journal, uint64_t bytes);
 void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t sync_interval_ms,
                          uint64_t max_bytes);
 
-// Calls `fn` when appended bytes since the last call of `fn` pass `bytes`, and when there is no
-// room for another segment; on the writer's or the keeper's thread, with a lock held, so it must
-// only wake somebody. Not called any more once this has returned for another `fn`. The writer's
-// thread.
-void journal_on_bytes(struct journal *journal, uint64_t bytes, void (*fn)(void *user), void *user);
+// Calls `fn` when appended bytes since the last call of `fn` pass `bytes`, and, as urgent, when
+// there is no room for another segment; on the writer's or the keeper's thread, with a lock held,
+// so it must only wake somebody. Not called any more once this has returned for another `fn`. The
+// writer's thread.
+typedef void journal_on_bytes_fn(void *user, bool urgent);
+void journal_on_bytes(struct journal *journal, uint64_t bytes, journal_on_bytes_fn *fn, void *user);
 
 // The mapping of a segment that is still alive, for reading up to journal_end; NULL if it is gone.
 // Unpin it again. Any thread.
@@ -97,6 +98,7 @@ struct journal_usage {
     uint64_t bytes;    // of all segment files
     uint64_t segments; // number of files
     uint64_t live;     // segments that the tables do not cover yet
+    uint64_t live_bytes;
 };
 void journal_usage(struct journal *journal, struct journal_usage *ret_usage);
 

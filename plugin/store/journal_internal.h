@@ -24,7 +24,7 @@ struct journal {
     bool unmarked;          // records came after the last mark
     uint64_t unmarked_end;  // behind the last of them
     uint64_t bytes_trigger, bytes_since;
-    void (*on_bytes)(void *user); // set under `lock`, so that the keeper may call it there too
+    journal_on_bytes_fn *on_bytes; // set under `lock`, so that the keeper may call it there too
     void *on_bytes_user;
 
     // Shared, without a lock.

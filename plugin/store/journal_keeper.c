@@ -225,7 +225,7 @@ static bool segment_make_ready(struct journal *journal)
     pthread_mutex_lock(&journal->lock);
     // What the tables take in makes room here.
     if ((rc == STORE_EFULL || rc == STORE_ENOSPC) && journal->on_bytes)
-        journal->on_bytes(journal->on_bytes_user);
+        journal->on_bytes(journal->on_bytes_user, true);
     return rc == 0;
 }
 

@@ -586,3 +586,17 @@ void os_thread_lower_priority(void)
         (void)setpriority(PRIO_PROCESS, thread, nice_before + 10);
 #endif
 }
+
+struct os_thread os_thread_self(void)
+{
+    return (struct os_thread){.thread = pthread_self()};
+}
+
+uint64_t os_thread_cpu_ms(struct os_thread thread)
+{
+    struct timespec used;
+    clockid_t clock;
+    if (pthread_getcpuclockid(thread.thread, &clock) != 0 || clock_gettime(clock, &used) != 0)
+        return 0;
+    return (uint64_t)used.tv_sec * 1000u + (uint64_t)used.tv_nsec / 1000000u;
+}

@@ -13,6 +13,7 @@
 
 #include "error.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -121,5 +122,14 @@ int64_t os_realtime_ms(void);
 
 // Lets the calling thread have only what the broker's leaves over. Best effort.
 void os_thread_lower_priority(void);
+
+// The calling thread, for os_thread_cpu_ms on another one.
+struct os_thread {
+    pthread_t thread;
+};
+struct os_thread os_thread_self(void);
+
+// The processor time that a thread which still runs has used, in milliseconds; 0 if nobody knows.
+uint64_t os_thread_cpu_ms(struct os_thread thread);
 
 #endif

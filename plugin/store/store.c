@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "store_internal.h"
 
+#include "deferral.h"
 #include "replay.h"
 #include "seeded.h"
 
@@ -234,6 +235,13 @@ static uint64_t stretch_bytes(const struct store_options *options)
     return bytes < STRETCH_MAX_BYTES ? bytes : STRETCH_MAX_BYTES;
 }
 
+// Most of the journal is for what comes while the tables are busy with what was deferred.
+static uint64_t defer_bytes(const struct store_options *options)
+{
+    uint64_t bytes = options->journal_max_bytes / 4;
+    return bytes < DEFERRAL_MAX_BYTES ? bytes : DEFERRAL_MAX_BYTES;
+}
+
 // What lies before the first segment of this life is in the tables: the journal may have the files.
 static int last_segments_drop(struct store *store, uint64_t number, struct store_error *err)
 {
@@ -299,6 +307,8 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         .from = first_position,
         .commit_interval_ms = options->commit_interval_ms,
         .stretch_bytes = stretch_bytes(options),
+        .defer_bytes = defer_bytes(options),
+        .writer = os_thread_self(),
         .notice = store_notice,
         .notice_user = store,
     };

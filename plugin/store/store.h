@@ -52,7 +52,7 @@ struct store_options {
     bool must_own;                      // root too must be the folder's owner: for the broker
     enum store_sync sync;               // default STORE_SYNC_INTERVAL
     uint32_t sync_interval_ms;          // default 100
-    uint32_t commit_interval_ms;        // default 1000
+    uint32_t commit_interval_ms;        // default 1000; later while the writer is busy (deferral.h)
     uint64_t journal_segment_bytes;     // default 16 MiB
     uint64_t journal_max_bytes;         // default 1 GiB
     enum store_compression compression; // default STORE_COMPRESSION_ZSTD

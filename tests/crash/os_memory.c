@@ -338,3 +338,14 @@ int64_t os_realtime_ms(void)
 void os_thread_lower_priority(void)
 {
 }
+
+struct os_thread os_thread_self(void)
+{
+    return (struct os_thread){.thread = pthread_self()};
+}
+
+uint64_t os_thread_cpu_ms(struct os_thread thread)
+{
+    (void)thread;
+    return 0;
+}
