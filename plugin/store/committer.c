@@ -44,6 +44,7 @@ struct committer {
     uint64_t stretch_bytes; // at present
     uint64_t readers_checked_ms;
     struct deferral deferral;
+    int64_t round_begun_ms;
 
     // Under `lock`.
     pthread_mutex_t lock;
@@ -148,7 +149,7 @@ static void room_update(struct committer *committer)
                             room_sessions(committer->options.room) * RESERVE_PER_SESSION_BYTES);
 }
 
-static int fold_apply(struct committer *committer, struct store_error *err)
+static int fold_apply(struct committer *committer, bool last, struct store_error *err)
 {
     struct journal *journal = committer->options.journal;
     // What the tables cover must be in the journal after a power cut, else its end would lie before
@@ -161,6 +162,8 @@ static int fold_apply(struct committer *committer, struct store_error *err)
         journal_cover(journal, committer->position);
     }
     tables_train(committer->options.tables, committer->fold);
+    if (last)
+        tables_set_caught_up(committer->options.tables, committer->round_begun_ms);
     if (rc == 0)
         rc = tables_apply(committer->options.tables, committer->fold, committer->position,
                           committer->ends_with_stop, err);
@@ -241,7 +244,7 @@ static int committer_stretch(struct committer *committer, uint64_t end, bool flu
         int rc = stretch_fold(committer, end, err);
         bool empty = fold_is_empty(committer->fold);
         if (rc == 0 && (!empty || cover_wanted(committer, flush)))
-            rc = fold_apply(committer, err);
+            rc = fold_apply(committer, committer->position >= end, err);
         if (rc == 0 && empty) {
             fold_clear(committer->fold);
             pinned_release(committer);
@@ -258,6 +261,7 @@ static int committer_stretch(struct committer *committer, uint64_t end, bool flu
 static int committer_round(struct committer *committer, bool flush, struct store_error *err)
 {
     int rc = 0;
+    committer->round_begun_ms = os_realtime_ms();
     uint64_t end = journal_end(committer->options.journal);
     do {
         rc = committer_stretch(committer, end, flush, err);

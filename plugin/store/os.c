@@ -361,15 +361,6 @@ int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *
     return 0;
 }
 
-int os_file_changed_ms(struct os_file *file, int64_t *ret_ms, struct store_error *err)
-{
-    struct stat st;
-    if (fstat(file->fd, &st) != 0)
-        return file_error(file, errno, "stat", err);
-    *ret_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    return 0;
-}
-
 int os_file_read(struct os_file *file, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                  struct store_error *err)
 {

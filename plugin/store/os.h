@@ -64,9 +64,6 @@ void os_file_set_name(struct os_file *file, const char *name); // after os_dir_r
 
 int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *err);
 
-// When the contents last changed, in milliseconds since the epoch.
-int os_file_changed_ms(struct os_file *file, int64_t *ret_ms, struct store_error *err);
-
 // Reads up to `len` bytes at `offset`; fewer only at the end of the file.
 int os_file_read(struct os_file *file, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                  struct store_error *err);

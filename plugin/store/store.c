@@ -290,6 +290,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
     };
     memcpy(journal.store_id, store->store_id, sizeof(journal.store_id));
     uint64_t first_position = position_of(number, SEGMENT_HEADER_BYTES);
+    tables_set_caught_up(store->tables, os_realtime_ms());
     if ((rc = fold_new(&nothing, err)) ||
         (SEEDED(POSITION_BEFORE_JOURNAL) &&
          (rc = tables_apply(store->tables, nothing, first_position, false, err))) ||

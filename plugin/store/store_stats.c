@@ -80,24 +80,18 @@ static int journal_judge(struct store *store, struct store_stats *stats, struct 
     return rc;
 }
 
-static int behind_stats(struct store *store, struct store_stats *stats, struct store_error *err)
+static int behind_stats(struct store *store, int64_t caught_up_ms, struct store_stats *stats,
+                        struct store_error *err)
 {
-    struct os_file *tables = NULL;
-    int64_t changed_ms = 0;
     int rc = stats->lock_holder[0] || store->lock
                  ? journal_count(store->dir, store->store_id, stats->journal_covered,
                                  &stats->behind_records, &stats->journal_end, err)
                  : journal_judge(store, stats, err);
     if (rc || stats->behind_records == 0)
         return rc;
-    // Whatever is missing came after the tables last changed.
-    rc = os_file_open(&tables, store->dir, "data.mdb", OS_READ, err);
-    if (rc == 0)
-        rc = os_file_changed_ms(tables, &changed_ms, err);
-    os_file_close(tables);
-    int64_t behind_ms = os_realtime_ms() - changed_ms;
+    int64_t behind_ms = caught_up_ms ? os_realtime_ms() - caught_up_ms : 0;
     stats->behind_ms = behind_ms > 0 ? (uint64_t)behind_ms : 0;
-    return rc;
+    return 0;
 }
 
 int store_stats(struct store *store, struct store_stats *ret_stats, struct store_error *err)
@@ -115,7 +109,7 @@ int store_stats(struct store *store, struct store_stats *ret_stats, struct store
     stats.format_version = meta.format_version;
     stats.life = meta.life;
     stats.journal_covered = meta.covered;
-    if ((rc = behind_stats(store, &stats, err)))
+    if ((rc = behind_stats(store, (int64_t)meta.caught_up_ms, &stats, err)))
         return rc;
     stats.journal_durable = store->journal ? journal_durable(store->journal) : meta.covered;
     *ret_stats = stats;

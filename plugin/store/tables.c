@@ -154,6 +154,8 @@ static int change_in(struct tables *tables, MDB_txn *txn, const struct change *c
     if (change->fold) {
         state->covered = change->covered;
         state->clean = change->clean;
+        if (tables->caught_up_ms)
+            state->caught_up_ms = tables->caught_up_ms;
     } else if (!change->rewrite) {
         state->life += SEEDED(LIFE_NOT_COUNTED) ? 0 : 1;
         state->clean = false;
@@ -230,6 +232,11 @@ int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, boo
     return rc;
 }
 
+void tables_set_caught_up(struct tables *tables, int64_t caught_up_ms)
+{
+    tables->caught_up_ms = (uint64_t)caught_up_ms;
+}
+
 int tables_change_rewrite(struct tables *tables, struct rewrite *rewrite, struct store_error *err)
 {
     struct tables_state state;
@@ -260,6 +267,7 @@ int tables_meta(struct tables *tables, struct tables_meta *ret_meta, struct stor
         .clean = state.clean,
         .dictionary = state.dictionary,
         .anomalies = state.anomalies,
+        .caught_up_ms = state.caught_up_ms,
     };
     dictionaries_totals(&state, &ret_meta->content_bytes, &ret_meta->stored_bytes);
     memcpy(ret_meta->store_id, tables->store_id, sizeof(ret_meta->store_id));

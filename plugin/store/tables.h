@@ -40,6 +40,8 @@ struct tables_meta {
     uint64_t stored_bytes;  // the same as they lie in the tables
     uint16_t dictionary;    // in use, 0: none
     uint64_t anomalies;
+    uint64_t caught_up_ms; // what came before this time is in the tables (ms since the epoch), 0:
+                           // unknown
 };
 
 // STORE_ENOSTORE, STORE_EFOREIGN (an LMDB file of another program), STORE_EVERSION,
@@ -59,6 +61,10 @@ int tables_begin_life(struct tables *tables, uint64_t *ret_life, struct store_er
 // `clean`: the stretch ends with a stop mark.
 int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, bool clean,
                  struct store_error *err);
+
+// Before a tables_apply, on the same thread: with it the tables hold all that came before this
+// time.
+void tables_set_caught_up(struct tables *tables, int64_t caught_up_ms);
 
 // Before a tables_apply, on the same thread: takes samples of what is about to go in. When enough
 // has come since the last time it trains a dictionary on them and, should a trial on others show a

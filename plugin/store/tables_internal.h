@@ -38,6 +38,8 @@ struct tables_state {
     uint16_t dictionary; // in use, 0: none
     uint8_t use_count;
     bool clean;
+    // What came before this time is in the tables, in ms since the epoch. 0: not known.
+    uint64_t caught_up_ms;
 };
 
 // Every value that comes into a table or leaves it passes these.
@@ -69,6 +71,7 @@ struct tables {
     // The committer's thread.
     struct payload_compressor *compressor;
     struct trainer *trainer;
+    uint64_t caught_up_ms; // for the next transaction, 0: as it was
 
     _Atomic bool broken; // LMDB failed in a way after which it must not be used
     _Atomic int compression;

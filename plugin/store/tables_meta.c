@@ -16,7 +16,9 @@
 #define IDENTITY_BYTES (1u + 16u + KEY_SECRET_BYTES + VALUE_CHECKSUM_BYTES)
 #define STATE_FIXED_BYTES (2u + (4u + TABLE_COUNT - 1u) * 8u + 3u)
 #define USE_BYTES (2u + 3u * 8u)
-#define STATE_MAX_BYTES (STATE_FIXED_BYTES + STATE_USES_MAX * USE_BYTES + VALUE_CHECKSUM_BYTES)
+#define CAUGHT_UP_BYTES 8u
+#define STATE_MAX_BYTES \
+    (STATE_FIXED_BYTES + STATE_USES_MAX * USE_BYTES + CAUGHT_UP_BYTES + VALUE_CHECKSUM_BYTES)
 
 static int meta_put(struct tables *tables, MDB_txn *txn, const struct key *key, uint8_t *bytes,
                     size_t len)
@@ -74,6 +76,7 @@ int meta_write_state(struct tables *tables, MDB_txn *txn, const struct tables_st
         value_write_u64(&writer, state->uses[i].content_bytes);
         value_write_u64(&writer, state->uses[i].stored_bytes);
     }
+    value_write_u64(&writer, state->caught_up_ms);
     value_seal(&writer, TABLE_META, key_span(&key));
     return meta_put(tables, txn, &key, bytes, (size_t)(writer.at - bytes));
 }
@@ -188,6 +191,9 @@ int meta_read_state(struct tables *tables, MDB_txn *txn, struct tables_state *re
         state.uses[i].content_bytes = value_read_u64(&reader);
         state.uses[i].stored_bytes = value_read_u64(&reader);
     }
+    // Version 0.1.0 did not know it before its release.
+    if (reader.left >= CAUGHT_UP_BYTES)
+        state.caught_up_ms = value_read_u64(&reader);
     const char *why = value_close(&reader);
     if (why)
         return tables_damaged(err, TABLE_META, key_span(&key), why);

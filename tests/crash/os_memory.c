@@ -197,14 +197,6 @@ int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *
     return rc;
 }
 
-int os_file_changed_ms(struct os_file *file, int64_t *ret_ms, struct store_error *err)
-{
-    int rc = disk_call(file->disk, "stat a file", err);
-    if (rc == 0)
-        *ret_ms = (int64_t)memory_clock_ms();
-    return rc;
-}
-
 int os_file_read(struct os_file *file, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                  struct store_error *err)
 {

@@ -175,6 +175,12 @@ void tables_train(struct tables *tables, struct fold *fold)
     (void)fold;
 }
 
+void tables_set_caught_up(struct tables *tables, int64_t caught_up_ms)
+{
+    (void)tables;
+    (void)caught_up_ms;
+}
+
 int tables_apply(struct tables *tables, struct fold *fold, uint64_t covered, bool clean,
                  struct store_error *err)
 {
