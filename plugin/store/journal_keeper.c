@@ -243,6 +243,7 @@ static void spare_drop(struct journal *journal)
 void *journal_keeper_run(void *arg)
 {
     struct journal *journal = arg;
+    os_thread_lower_priority();
     pthread_mutex_lock(&journal->lock);
     while (!journal->stopping) {
         if (pages_populate(journal) || segment_take_back(journal) || segment_make_ready(journal))
