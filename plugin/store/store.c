@@ -320,20 +320,25 @@ done:
     return rc;
 }
 
-// On a full disk: removes segments that nobody needs. Whether that made any difference.
+// Removes the segments that nobody needs, where those up to `last` hold something.
+static int segments_clear(struct store *store, uint64_t covered, uint64_t last)
+{
+    struct spares spares;
+    spares_find(&spares, store->dir);
+    int rc = segments_remove_outside(store, position_segment(covered), last, NULL, NULL);
+    return rc ? rc : spares_remove(&spares, store->dir, NULL);
+}
+
+// On a full disk. Whether that made any difference.
 static bool store_make_room(struct store *store)
 {
     struct tables_meta meta;
     struct journal_extent extent;
-    struct spares spares;
     uint64_t before_bytes = 0, after_bytes = 0;
-    spares_find(&spares, store->dir);
     return os_dir_free_bytes(store->dir, &before_bytes, NULL) == 0 &&
            tables_meta(store->tables, &meta, NULL) == 0 &&
            journal_scan(store->dir, store->store_id, meta.covered, &extent, NULL) == 0 &&
-           segments_remove_outside(store, position_segment(meta.covered),
-                                   position_segment(extent.end), NULL, NULL) == 0 &&
-           spares_remove(&spares, store->dir, NULL) == 0 &&
+           segments_clear(store, meta.covered, position_segment(extent.end)) == 0 &&
            os_dir_free_bytes(store->dir, &after_bytes, NULL) == 0 && after_bytes > before_bytes;
 }
 
@@ -347,7 +352,10 @@ static void store_give_back(struct store *store)
         free_bytes < plenty)
         return;
     room_give_back(store->room);
-    store_make_room(store);
+    // The stop mark ends the journal, and the tables have it.
+    struct tables_meta meta;
+    if (tables_meta(store->tables, &meta, NULL) == 0)
+        (void)segments_clear(store, meta.covered, position_segment(meta.covered));
 }
 
 static void store_end_writing(struct store *store, bool give_back)

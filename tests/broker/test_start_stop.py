@@ -235,15 +235,15 @@ class Daemon:
 
 
 @pytest.mark.parametrize("start", [0, 5])
-def test_what_folds_runs_below_the_broker(new_broker, start):
-    """However low that runs itself."""
+def test_what_can_wait_runs_below_the_broker(new_broker, start):
+    """However low that runs itself: what folds, and what makes segments. What syncs runs beside it."""
     broker = new_broker()
     broker.launch(before=lambda: os.nice(start))
     broker.wait_listening()
     own = os.getpriority(os.PRIO_PROCESS, broker.process.pid)
     threads = [int(thread) for thread in os.listdir(f"/proc/{broker.process.pid}/task")]
-    assert len(threads) > 1
-    wanted = [own] * (len(threads) - 1) + [min(own + 10, 19)]
+    assert len(threads) > 2
+    wanted = [own] * (len(threads) - 2) + [min(own + 10, 19)] * 2
     poll(lambda: sorted(os.getpriority(os.PRIO_PROCESS, each) for each in threads) == wanted, 20,
          f"{len(threads)} threads do not come to {wanted}")
 
