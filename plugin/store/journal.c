@@ -422,6 +422,7 @@ int journal_open(struct journal **ret_journal, const struct journal_options *opt
     pthread_cond_init(&journal->ready_more, &monotonic);
     pthread_condattr_destroy(&monotonic);
     journal->options = *options;
+    journal->keeper_waits = options->keeper_waits;
     journal->next_number = options->next_number;
     journal->spares = options->spares;
     journal->total_files = options->spares.count;

@@ -32,6 +32,7 @@ struct journal_options {
     uint32_t sync_interval_ms;
     uint64_t segment_bytes;
     uint64_t max_bytes; // of all segment files together
+    bool keeper_waits;  // it makes no segment before journal_start_keeper
     // Called from any thread, with no lock held. May be NULL.
     void (*notice)(void *user, enum store_notice_level level, const char *sentence);
     void *notice_user;
@@ -40,6 +41,9 @@ struct journal_options {
 // Makes the first segment, of a spare file if there is one, and starts the threads.
 int journal_open(struct journal **ret_journal, const struct journal_options *options,
                  struct store_error *err);
+
+// Files that journal_take_over has had by now are used before new ones are made. Any thread.
+void journal_start_keeper(struct journal *journal);
 
 // Stops the threads and closes. Does not sync: see journal_sync. NULL is fine.
 void journal_close(struct journal *journal);

@@ -51,6 +51,7 @@ struct journal {
     uint64_t total_files;
     struct spares spares; // files to recycle, which have the usual size
     bool populate_wanted;
+    bool keeper_waits;
     bool wanted; // somebody waits for room
     struct store_error poison;
     struct store_error closed_reason; // while `closed`

@@ -246,7 +246,8 @@ void *journal_keeper_run(void *arg)
     os_thread_lower_priority();
     pthread_mutex_lock(&journal->lock);
     while (!journal->stopping) {
-        if (pages_populate(journal) || segment_take_back(journal) || segment_make_ready(journal))
+        if (!journal->keeper_waits &&
+            (pages_populate(journal) || segment_take_back(journal) || segment_make_ready(journal)))
             continue;
 
         uint64_t idle_from = journal_end(journal);
@@ -261,6 +262,14 @@ void *journal_keeper_run(void *arg)
     }
     pthread_mutex_unlock(&journal->lock);
     return NULL;
+}
+
+void journal_start_keeper(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    journal->keeper_waits = false;
+    pthread_cond_signal(&journal->keeper_wake);
+    pthread_mutex_unlock(&journal->lock);
 }
 
 int journal_take_over(struct journal *journal, uint64_t number, struct store_error *err)

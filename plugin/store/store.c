@@ -206,7 +206,7 @@ static int segments_keep_aside(struct store *store, uint64_t end, uint64_t befor
     for (size_t i = 0; rc == 0 && i < count; i++) {
         char name[SEGMENT_NAME_BYTES], aside[64];
         if (numbers[i] < position_segment(end) || numbers[i] >= before ||
-            segment_is_blank(store->dir, numbers[i]))
+            journal_segment_is_unused(store->dir, store->store_id, numbers[i]))
             continue;
         uint64_t offset = numbers[i] == position_segment(end) ? position_offset(end) : 0;
         segment_name(numbers[i], name);
@@ -285,6 +285,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         .sync_interval_ms = options->sync_interval_ms,
         .segment_bytes = options->journal_segment_bytes,
         .max_bytes = options->journal_max_bytes,
+        .keeper_waits = true,
         .notice = store_notice,
         .notice_user = store,
     };
@@ -300,6 +301,7 @@ static int store_begin_writing(struct store *store, const struct replay_result *
         (store->cut && (rc = segments_keep_aside(store, replay->extent.end, number, err))) ||
         (rc = last_segments_drop(store, number, err)))
         goto done;
+    journal_start_keeper(store->journal);
 
     struct committer_options committer = {
         .journal = store->journal,

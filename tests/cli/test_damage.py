@@ -125,6 +125,7 @@ def test_a_file_that_was_being_recycled_is_no_damage(clone):
     store = clone()
     assert cli.run("--store", store, "retained", "rm", "#", "-y").status == 0
     old, first = store / "0000000001.log", store / "0000000002.log"
+    old.touch(0o600)
     old.write_bytes(first.read_bytes())
     listed = cli.run("--store", store, "--json", "journal", "ls").json["segments"]
     assert {each["number"]: each["state"] for each in listed}[int(old.stem)] == "covered"
