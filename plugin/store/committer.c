@@ -285,7 +285,8 @@ static void timespec_of_ms(uint64_t ms, struct timespec *ret)
 static bool committer_defers(struct committer *committer, bool retry, uint64_t now_ms)
 {
     struct journal_usage usage;
-    if (retry || committer->urgent || committer->full || !committer->deferral.limit_bytes)
+    if (retry || committer->urgent || committer->full || !committer->deferral.limit_bytes ||
+        room_is_short(committer->options.room))
         return false;
     journal_usage(committer->options.journal, &usage);
     return deferral_goes_on(&committer->deferral,
@@ -293,6 +294,7 @@ static bool committer_defers(struct committer *committer, bool retry, uint64_t n
                                 .now_ms = now_ms,
                                 .cpu_ms = os_thread_cpu_ms(committer->options.writer),
                                 .behind_bytes = usage.live_bytes,
+                                .free_bytes = room_free_bytes(committer->options.room),
                             });
 }
 

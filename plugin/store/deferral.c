@@ -23,6 +23,7 @@ bool deferral_goes_on(struct deferral *deferral, const struct deferral_look *loo
         deferral->looked_cpu_ms = look->cpu_ms;
     }
     deferral->runs = !idle && look->behind_bytes < deferral->limit_bytes &&
+                     look->behind_bytes < look->free_bytes / DEFERRAL_FREE_SHARE &&
                      look->now_ms - deferral->since_ms < DEFERRAL_MAX_MS;
     return deferral->runs;
 }

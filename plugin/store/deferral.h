@@ -3,7 +3,8 @@
 // Whether what the journal holds is applied to the tables now or later. While the broker's thread
 // has all it can do, it needs the processor, its caches and the disk more than the tables do, and
 // the journal takes in a burst as it is; what has been deleted when the tables come to it costs
-// nothing at all. Within limits: of bytes, since they must be read again after a kill, and of time.
+// nothing at all. Within limits: of bytes, since they must be read again after a kill, of the
+// disk's room, since the journal and what is kept for the tables grow meanwhile, and of time.
 #ifndef STORE_DEFERRAL_H
 #define STORE_DEFERRAL_H
 
@@ -13,6 +14,7 @@
 #define DEFERRAL_LOOK_MS 50u
 #define DEFERRAL_MAX_MS 10000u
 #define DEFERRAL_MAX_BYTES (256u * 1024u * 1024u)
+#define DEFERRAL_FREE_SHARE 4u // as many times what is behind must be free
 
 struct deferral {
     uint64_t limit_bytes; // 0: nothing is deferred
@@ -24,6 +26,7 @@ struct deferral {
 struct deferral_look {
     uint64_t now_ms, cpu_ms;
     uint64_t behind_bytes; // of the journal, that the tables do not hold
+    uint64_t free_bytes;   // on the disk
 };
 
 // Called when it is time to apply, and then each DEFERRAL_LOOK_MS for as long as it returns true.

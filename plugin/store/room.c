@@ -11,6 +11,7 @@
 #define PIECE_MIN_BYTES ((uint64_t)64 * 1024)
 
 struct room {
+    struct os_dir *dir;
     struct os_file *file; // data.mdb
     struct tables *tables;
     uint64_t margin_bytes, reopen_bytes;
@@ -92,6 +93,7 @@ int room_open(struct room **ret_room, struct os_dir *dir, struct tables *tables,
     if (!room)
         return error_set(err, STORE_ENOMEM, "out of memory");
     pthread_mutex_init(&room->lock, NULL);
+    room->dir = dir;
     room->tables = tables;
     room->margin_bytes = margin_bytes;
     room->reopen_bytes = reopen_bytes;
@@ -174,6 +176,12 @@ void room_look(struct room *room, uint64_t taken)
     while (tables_room(room->tables, count_free, &found, NULL) == 0 &&
            !room_take(room, &found, count_free, taken))
         count_free = true;
+}
+
+uint64_t room_free_bytes(struct room *room)
+{
+    uint64_t bytes = 0;
+    return os_dir_free_bytes(room->dir, &bytes, NULL) == 0 ? bytes : 0;
 }
 
 uint64_t room_sessions(struct room *room)

@@ -22,8 +22,9 @@ static inline uint64_t room_cost(uint64_t frame_bytes)
     return frame_bytes + (frame_bytes < 8192 ? frame_bytes : 8192);
 }
 
-// `margin_bytes` are never promised: a transaction copies the pages that it changes. Both must
-// outlive the room. Admission that was refused opens again when `reopen_bytes` can be given.
+// `margin_bytes` are never promised: a transaction copies the pages that it changes. Folder and
+// tables must outlive the room. Admission that was refused opens again when `reopen_bytes` can be
+// given.
 int room_open(struct room **ret_room, struct os_dir *dir, struct tables *tables,
               uint64_t margin_bytes, uint64_t reopen_bytes, struct store_error *err);
 void room_close(struct room *room); // what was allocated stays so; NULL is fine
@@ -43,6 +44,9 @@ void room_give_way(struct room *room, const struct store_error *reason);
 // Looks at the tables after a commit; of what the journal was ever given they have `taken` bytes.
 // The committer's thread, not within a transaction.
 void room_look(struct room *room, uint64_t taken);
+
+// What is free on the disk beside that, 0 if nobody knows. Any thread.
+uint64_t room_free_bytes(struct room *room);
 
 // How many sessions the tables had at the last look. Any thread.
 uint64_t room_sessions(struct room *room);

@@ -13,7 +13,8 @@ static struct deferral_look look;
 static void begin(void)
 {
     deferral = (struct deferral){.limit_bytes = LIMIT_BYTES};
-    look = (struct deferral_look){.now_ms = 5000, .cpu_ms = 700, .behind_bytes = FEW_BYTES};
+    look = (struct deferral_look){
+        .now_ms = 5000, .cpu_ms = 700, .behind_bytes = FEW_BYTES, .free_bytes = UINT64_MAX};
 }
 
 // `used_ms` of `passed_ms` later.
@@ -65,6 +66,18 @@ START_TEST(it_ends_at_the_limit_of_bytes)
 }
 END_TEST
 
+START_TEST(it_ends_while_the_disk_has_room)
+{
+    look.free_bytes = (uint64_t)DEFERRAL_FREE_SHARE * (FEW_BYTES + 1);
+    ck_assert(deferral_goes_on(&deferral, &look));
+    look.free_bytes--;
+    ck_assert(!goes_on_after(DEFERRAL_LOOK_MS, DEFERRAL_LOOK_MS));
+    look.free_bytes = 0;
+    look.behind_bytes = 0;
+    ck_assert(!deferral_goes_on(&deferral, &look));
+}
+END_TEST
+
 START_TEST(it_ends_in_time)
 {
     ck_assert(deferral_goes_on(&deferral, &look));
@@ -94,6 +107,7 @@ int main(void)
     tcase_add_test(tcase, the_first_look_only_begins);
     tcase_add_test(tcase, a_look_too_early_tells_nothing);
     tcase_add_test(tcase, it_ends_at_the_limit_of_bytes);
+    tcase_add_test(tcase, it_ends_while_the_disk_has_room);
     tcase_add_test(tcase, it_ends_in_time);
     tcase_add_test(tcase, the_next_one_has_its_own_time);
     suite_add_tcase(suite, tcase);
