@@ -18,7 +18,10 @@ void text_add(struct text *text, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(text->bytes + text->len, text->capacity - text->len, format, args);
     va_end(args);
-    ck_assert_int_lt(n, 8192);
+    // Without a word to the test's framework while all is well: tests that let malloc fail count
+    // its allocations as ours.
+    if (n >= 8192)
+        ck_abort_msg("a line of %d bytes", n);
     text->len += (size_t)n;
 }
 
@@ -95,26 +98,32 @@ int text_will(void *user, const struct will *w)
     return 0;
 }
 
+int text_of_view(struct text *text, struct store_view *view, struct store_error *err)
+{
+    struct span all = {NULL, 0};
+    text->len = 0;
+    text_add(text, "%s", "");
+    int rc = store_each_session(view, text_session, text, err);
+    if (rc == 0)
+        rc = store_each_subscription(view, all, text_subscription, text, err);
+    if (rc == 0)
+        rc = store_each_message(view, text_message, text, err);
+    if (rc == 0)
+        rc = store_each_queued(view, all, text_queued, text, err);
+    if (rc == 0)
+        rc = store_each_retained(view, text_retained, text, err);
+    if (rc == 0)
+        rc = store_each_will(view, text_will, text, err);
+    return rc;
+}
+
 void text_of_tables(struct text *text, struct tables *tables)
 {
     struct store_error err = {0};
     struct store_view *view = NULL;
-    struct span all = {NULL, 0};
-    text->len = 0;
-    text_add(text, "%s", "");
     int rc = tables_view_open(&view, tables, &err);
     if (rc == 0)
-        rc = store_each_session(view, text_session, text, &err);
-    if (rc == 0)
-        rc = store_each_subscription(view, all, text_subscription, text, &err);
-    if (rc == 0)
-        rc = store_each_message(view, text_message, text, &err);
-    if (rc == 0)
-        rc = store_each_queued(view, all, text_queued, text, &err);
-    if (rc == 0)
-        rc = store_each_retained(view, text_retained, text, &err);
-    if (rc == 0)
-        rc = store_each_will(view, text_will, text, &err);
+        rc = text_of_view(text, view, &err);
     store_view_close(view);
     ck_assert_msg(rc == 0, "%s", err.sentence);
 }

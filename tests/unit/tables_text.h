@@ -24,7 +24,9 @@ int text_queued(void *user, const struct queued *queued);
 int text_retained(void *user, const struct retained *retained);
 int text_will(void *user, const struct will *will);
 
-// Everything, in the order of the walks; aborts the test on any failure.
+// Everything, in the order of the walks, up to the first failure, which it returns.
+int text_of_view(struct text *text, struct store_view *view, struct store_error *err);
+// Likewise; aborts the test on any failure.
 void text_of_tables(struct text *text, struct tables *tables);
 
 #endif
