@@ -32,6 +32,7 @@ struct ahead {
     struct store_error *err;
     struct batch *filling;
     struct batch *before; // given to the other thread and not delivered yet; NULL: none
+    int ended;            // what delivery ended with, 0: it goes on
 
     // The other thread, once it runs.
     struct payload_decompressor *decompressor; // knows all dictionaries
@@ -122,7 +123,9 @@ static int batch_give(struct ahead *ahead, struct batch *batch)
     pthread_cond_broadcast(&ahead->changed);
     pthread_mutex_unlock(&ahead->lock);
     ahead->before = batch;
-    return before ? batch_deliver(ahead, before) : 0;
+    if (before)
+        ahead->ended = batch_deliver(ahead, before);
+    return ahead->ended;
 }
 
 // A damaged file may lead to where there is no memory. To find that out is for the caller's thread,
@@ -201,11 +204,13 @@ int store_each_message_ahead(struct store_view *view, store_message_fn *fn, void
         ahead_release(&ahead);
         return store_each_message(view, fn, user, err);
     }
-    int rc = view_walk(view, TABLE_MESSAGES, entry_collect, &ahead, ahead.err);
-    if (rc == 0)
-        rc = batch_give(&ahead, ahead.filling);
-    if (rc == 0)
-        rc = batch_give(&ahead, NULL);
+    struct store_error walked = {0};
+    int rc = view_walk(view, TABLE_MESSAGES, entry_collect, &ahead, &walked);
+    // What was collected lies before that which ended the walk, and may name what is damaged.
+    if (ahead.ended || batch_give(&ahead, ahead.filling) || batch_give(&ahead, NULL))
+        rc = ahead.ended;
+    else if (rc)
+        *ahead.err = walked;
     pthread_mutex_lock(&ahead.lock);
     ahead.ending = true;
     pthread_cond_broadcast(&ahead.changed);
