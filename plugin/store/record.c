@@ -135,24 +135,30 @@ static const struct layout layouts[] = {
 #undef ENTRY
 };
 
+static bool type_is_known(unsigned type)
+{
+    return type < sizeof(layouts) / sizeof(layouts[0]) && layouts[type].fields != NULL;
+}
+
+// Of a known type.
 static struct layout layout_of(unsigned type)
 {
     if (type == RECORD_MESSAGE_DELETE)
         return (struct layout)LAYOUT(message_delete_fields);
-    if (type >= sizeof(layouts) / sizeof(layouts[0]) || layouts[type].fields == none_fields)
+    if (layouts[type].fields == none_fields)
         return (struct layout){NULL, 0};
     return layouts[type];
-}
-
-static bool type_is_known(unsigned type)
-{
-    return type < sizeof(layouts) / sizeof(layouts[0]) && layouts[type].fields != NULL;
 }
 
 bool record_promised(const struct event *event)
 {
     if (SEEDED(PROMISE_FORGOTTEN) && event->type == RECORD_QUEUE_ADD)
         return false;
+    static const bool promised_types[] = {
+#define PROMISED(id, name, member, promised, text) [id] = (promised),
+        RECORD_TYPES(PROMISED)
+#undef PROMISED
+    };
     switch (event->type) {
     case RECORD_QUEUE_DELETE:
         // Losing the end of an outgoing message costs a legal second delivery or a second PUBREL
@@ -163,16 +169,7 @@ bool record_promised(const struct event *event)
         return event->queued.state == QUEUE_STATE_WAIT_FOR_PUBCOMP ||
                event->queued.state == QUEUE_STATE_WAIT_FOR_PUBREL;
     default:
-        break;
-    }
-    switch (event->type) {
-#define CASE(id, name, member, promised, text) \
-    case id:                                   \
-        return promised;
-        RECORD_TYPES(CASE)
-#undef CASE
-    default:
-        return true;
+        return promised_types[event->type];
     }
 }
 
@@ -274,6 +271,8 @@ int record_size(const struct event *event, size_t *ret_bytes, struct store_error
         break;
         RECORD_TYPES(CASE)
 #undef CASE
+    default:
+        return error_set(err, STORE_EINVAL, "record type %u is unknown", (unsigned)event->type);
     }
     if (bytes > RECORD_BODY_MAX_BYTES)
         return size_refuse(event, bytes, err);
@@ -293,6 +292,8 @@ void record_encode(const struct event *event, uint8_t *dst)
         break;
         RECORD_TYPES(CASE)
 #undef CASE
+    default:
+        break; // record_size has refused it
     }
 }
 

@@ -142,6 +142,35 @@ START_TEST(a_string_may_have_65535_bytes_and_not_one_more)
 }
 END_TEST
 
+START_TEST(a_record_may_not_be_larger_than_a_packet)
+{
+    // Never read: only the lengths count.
+    struct event event = {.type = RECORD_MESSAGE_ADD,
+                          .message = {.properties = {"", 200u << 20}, .payload = {"", 200u << 20}}};
+    struct store_error err = {0};
+    size_t len = 7;
+    ck_assert_int_eq(record_size(&event, &len, &err), STORE_ETOOBIG);
+    ck_assert_str_eq(err.sentence, "message_add: a record of 419430442 bytes is too large");
+    ck_assert_uint_eq(len, 7);
+    event.message.properties.len = 1u << 20;
+    ck_assert_int_eq(record_size(&event, &len, &err), 0);
+}
+END_TEST
+
+START_TEST(an_unknown_type_is_never_written)
+{
+    struct event event = {.type = (enum record_type)21};
+    struct store_error err = {0};
+    uint8_t byte = 7;
+    size_t len = 7;
+    ck_assert_int_eq(record_size(&event, &len, &err), STORE_EINVAL);
+    ck_assert_str_eq(err.sentence, "record type 21 is unknown");
+    ck_assert_uint_eq(len, 7);
+    record_encode(&event, &byte);
+    ck_assert_uint_eq(byte, 7);
+}
+END_TEST
+
 START_TEST(random_bytes_never_harm)
 {
     uint64_t seed = seed_choose();
@@ -203,6 +232,8 @@ int main(void)
     tcase_add_test(cases, every_cut_is_refused);
     tcase_add_test(cases, what_is_out_of_range_is_refused);
     tcase_add_test(cases, a_string_may_have_65535_bytes_and_not_one_more);
+    tcase_add_test(cases, a_record_may_not_be_larger_than_a_packet);
+    tcase_add_test(cases, an_unknown_type_is_never_written);
     tcase_add_test(cases, random_bytes_never_harm);
     tcase_add_test(cases, promises_are_those_of_the_protocol);
     suite_add_tcase(suite, cases);
