@@ -147,7 +147,7 @@ static int numbers_check(const uint64_t *numbers, size_t count, uint64_t first,
             break;
         expected++;
     }
-    if (expected == first || (count && numbers[count - 1] >= expected))
+    if (expected == first || numbers[count - 1] >= expected)
         return error_set(
             err, STORE_EDAMAGED,
             "%010llu.log is missing, but the store needs it; put it back, or " REPAIR_ADVICE,

@@ -173,9 +173,10 @@ done:
     return rc;
 }
 
+// Of one byte or more.
 static bool bytes_are_zero(const uint8_t *bytes, size_t len)
 {
-    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
 }
 
 bool segment_is_blank(struct os_dir *dir, uint64_t number)

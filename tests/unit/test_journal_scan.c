@@ -328,6 +328,91 @@ START_TEST(the_tables_hold_more_than_the_file)
 }
 END_TEST
 
+START_TEST(the_tables_hold_more_than_there_is)
+{
+    struct store_error err = {0};
+    struct journal_extent extent;
+    uint64_t records = 7, end = 7;
+    // At the very end of a file nothing can be torn.
+    uint64_t last = position_of(1, SEGMENT_MIN_BYTES);
+    journal_make(0);
+    ck_assert_int_eq(unlink(segment_path(2)), 0);
+    ck_assert_int_eq(unlink(segment_path(3)), 0);
+    ck_assert_msg(journal_scan(dir, store_id, last, &extent, &err) == 0, "%s", err.sentence);
+    ck_assert(extent.end == last && extent.records == 0 && extent.torn_bytes == 0);
+    // Behind it there is nothing to count or to cut.
+    struct journal_cut found;
+    uint64_t behind = position_of(1, SEGMENT_MIN_BYTES + 8);
+    ck_assert_int_eq(journal_count(dir, store_id, behind, &records, &end, &err), 0);
+    ck_assert(records == 0 && end == behind);
+    ck_assert_int_eq(journal_cut_find(dir, store_id, behind, &found, &err), 0);
+    ck_assert(found.extent.end == behind && found.bytes == 0 && found.records == 0);
+    // Without any file, only a store that never had one is whole.
+    ck_assert_int_eq(unlink(segment_path(1)), 0);
+    ck_assert_int_eq(journal_scan(dir, store_id, FIRST, &extent, &err), 0);
+    ck_assert_int_eq(journal_scan(dir, store_id, FIRST + 8, &extent, &err), STORE_EDAMAGED);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000001.log is missing"));
+}
+END_TEST
+
+// Of a record that was begun only its own length tells how much that is.
+START_TEST(a_torn_record_may_state_any_length)
+{
+    static const struct {
+        uint8_t word[8];
+        uint64_t torn_bytes;
+    } cases[] = {
+        {{200, 0, 0, 0, 9, 0, 0xab, 0xcd}, 200},
+        {{3, 0, 0, 0, 9, 0, 0xab, 0xcd}, SEGMENT_HEADER_BYTES},
+        {{0xff, 0xff, 0xff, 0xff, 9, 0, 0xab, 0xcd}, SEGMENT_HEADER_BYTES},
+    };
+    struct store_error err = {0};
+    struct journal_extent extent;
+    journal_make(0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        file_overwrite(segment_path(2), position_offset(positions[RECORDS]), cases[i].word, 8);
+        ck_assert_msg(journal_scan(dir, store_id, FIRST, &extent, &err) == 0, "%s", err.sentence);
+        ck_assert_uint_eq(extent.torn_bytes, cases[i].torn_bytes);
+    }
+}
+END_TEST
+
+// Neither damage nor another program's bytes in the first header keep a cut from being found; it
+// takes the whole of that file.
+START_TEST(a_cut_where_the_first_header_is_damaged)
+{
+    struct store_error err = {0};
+    struct journal_cut found;
+    journal_make(20);
+    file_flip_bit(segment_path(1), _i ? 3 : 60, 2);
+    ck_assert_msg(journal_cut_find(dir, store_id, FIRST, &found, &err) == 0, "%s", err.sentence);
+    ck_assert_uint_eq(found.extent.end, FIRST);
+    ck_assert_uint_eq(found.extent.records, 0);
+    ck_assert_uint_ge(found.bytes, SEGMENT_MIN_BYTES);
+    ck_assert_uint_gt(found.records, 0); // those of the second segment can be read
+    ck_assert_uint_ge(found.extent.next_number, 4);
+}
+END_TEST
+
+START_TEST(a_cut_is_not_looked_for_in_a_newer_journal)
+{
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    struct store_error err = {0};
+    struct journal_cut found;
+    journal_make(0);
+    // Behind the end, and then in front.
+    for (uint64_t number = 2; number > 0; number--) {
+        ck_assert_int_eq(segment_header_load(dir, number, &header, NULL), 0);
+        header.incompat = 4;
+        segment_header_encode(&header, block);
+        file_overwrite(segment_path(number), 0, block, sizeof(block));
+        ck_assert_int_eq(journal_cut_find(dir, store_id, FIRST, &found, &err), STORE_EVERSION);
+        ck_assert_int_eq(journal_cut_find(dir, store_id, FIRST, &found, NULL), STORE_EVERSION);
+    }
+}
+END_TEST
+
 static uint64_t segment_salt(uint64_t number)
 {
     struct segment_header header;
@@ -495,6 +580,10 @@ int main(void)
     tcase_add_test(cases, the_file_was_cut);
     tcase_add_test(cases, a_perfect_record_inside_a_payload_is_not_taken_for_one);
     tcase_add_test(cases, the_tables_hold_more_than_the_file);
+    tcase_add_test(cases, the_tables_hold_more_than_there_is);
+    tcase_add_test(cases, a_torn_record_may_state_any_length);
+    tcase_add_loop_test(cases, a_cut_where_the_first_header_is_damaged, 0, 2);
+    tcase_add_test(cases, a_cut_is_not_looked_for_in_a_newer_journal);
     tcase_add_test(cases, a_record_of_an_unknown_type_is_named);
     tcase_add_test(cases, an_error_of_the_reader_gets_its_place);
     tcase_add_test(cases, a_segment_that_does_not_begin_with_a_link);
