@@ -194,7 +194,7 @@ static void text_of_string(struct span string, char *text, size_t size)
     uint32_t shown = string.len < 64 ? string.len : 64;
     size_t used = 0;
     text[used++] = '"';
-    for (uint32_t i = 0; i < shown && used + 8 < size; i++) {
+    for (uint32_t i = 0; i < shown; i++) {
         uint8_t c = bytes[i];
         if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
             used += (size_t)snprintf(text + used, size - used, "\\x%02x", c);

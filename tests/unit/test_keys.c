@@ -287,6 +287,8 @@ START_TEST(keys_are_told_to_a_person_without_control_characters)
     ck_assert_str_eq(text, "0102");
     key_text(TABLE_QUEUE, span_of("", 0), text);
     ck_assert_str_eq(text, "");
+    key_text((enum table)TABLE_COUNT, span_of("a", 1), text);
+    ck_assert_str_eq(text, "61");
 }
 END_TEST
 

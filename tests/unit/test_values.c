@@ -623,6 +623,14 @@ START_TEST(a_value_shorter_than_its_checksum_is_told)
                              "the value is too short");
         free(sample.value);
     }
+    struct stored_message stored;
+    struct key key;
+    key_of_message(&key, 1);
+    for (uint32_t len = 0; len <= 8; len++) {
+        struct span value = span_of("........", len);
+        ck_assert_str_eq(value_message_decode_head(key_span(&key), value, &stored),
+                         "the value is too short");
+    }
 }
 END_TEST
 
