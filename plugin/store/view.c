@@ -18,7 +18,8 @@ int tables_view_open(struct store_view **ret_view, struct tables *tables, struct
         return rc;
     }
     MDB_stat stat;
-    view->page_bytes = mdb_env_stat(tables->env, &stat) == 0 ? stat.ms_psize : 1;
+    mdb_env_stat(tables->env, &stat); // fails only without an environment
+    view->page_bytes = stat.ms_psize;
     *ret_view = view;
     return 0;
 }

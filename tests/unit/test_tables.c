@@ -334,6 +334,63 @@ START_TEST(a_meta_value_cut_short_is_damage)
 }
 END_TEST
 
+// A value of right checksum, one byte shorter or longer than it must be, or with more dictionaries
+// than there can be.
+static size_t meta_seal(const char *name, uint8_t *value, size_t len)
+{
+    put_u64(value + len, value_checksum(TABLE_META, span_str(name), value, len));
+    return len + 8;
+}
+
+static size_t identity_shorten(uint8_t *value, size_t len)
+{
+    return meta_seal("identity", value, len - 9);
+}
+
+static size_t identity_extend(uint8_t *value, size_t len)
+{
+    value[len - 8] = 0;
+    return meta_seal("identity", value, len - 7);
+}
+
+static size_t state_shorten(uint8_t *value, size_t len)
+{
+    return meta_seal("state", value, len - 9);
+}
+
+static size_t state_extend(uint8_t *value, size_t len)
+{
+    value[len - 8] = 0;
+    return meta_seal("state", value, len - 7);
+}
+
+static size_t state_overfill(uint8_t *value, size_t len)
+{
+    value[len - 9] = STATE_USES_MAX + 1; // of an empty store its last byte
+    return meta_seal("state", value, len - 8);
+}
+
+START_TEST(a_meta_value_that_contradicts_itself_is_damage)
+{
+    static const struct {
+        const char *name;
+        size_t (*change)(uint8_t *, size_t);
+        const char *why;
+    } cases[] = {
+        {"identity", identity_shorten, "the value ends too early"},
+        {"identity", identity_extend, "the value has bytes left over"},
+        {"state", state_shorten, "the value ends too early"},
+        {"state", state_extend, "the value has bytes left over"},
+        {"state", state_overfill, "a field is out of range"},
+    };
+    char sentence[100];
+    tables_close(tables_make(true));
+    value_change(TABLE_META, cases[_i].name, cases[_i].change);
+    snprintf(sentence, sizeof(sentence), "meta: key \"%s\": %s", cases[_i].name, cases[_i].why);
+    expect_refused(STORE_EDAMAGED, sentence);
+}
+END_TEST
+
 START_TEST(a_missing_meta_value_is_named)
 {
     static const char *const names[] = {"identity", "state"};
@@ -584,6 +641,7 @@ int main(void)
     tcase_add_test(tests, a_format_that_only_offers_more_is_read);
     tcase_add_loop_test(tests, a_damaged_meta_value_is_named, 0, 3);
     tcase_add_loop_test(tests, a_meta_value_cut_short_is_damage, 0, 3);
+    tcase_add_loop_test(tests, a_meta_value_that_contradicts_itself_is_damage, 0, 5);
     tcase_add_loop_test(tests, a_missing_meta_value_is_named, 0, 2);
     tcase_add_loop_test(tests, a_missing_table_is_named, 1, TABLE_COUNT);
     tcase_add_test(tests, a_table_of_another_kind_is_not_ours);
