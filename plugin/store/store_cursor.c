@@ -91,8 +91,10 @@ static int cursor_frame(struct store_cursor *cursor, enum frame_verdict *ret_ver
     return 0;
 }
 
-// At the end of a segment: 1 if the next one goes on from here and was entered, 0 if not yet.
-static int cursor_follow(struct store_cursor *cursor, struct store_error *err)
+// At the end of a segment: 1 if the next one goes on from here and was entered, with its first
+// frame, the link; 0 if not yet.
+static int cursor_follow(struct store_cursor *cursor, struct frame *ret_frame,
+                         struct store_error *err)
 {
     uint64_t end = position_of(cursor->image.header.number, cursor->offset);
     uint64_t number = cursor->image.header.number + 1;
@@ -118,6 +120,7 @@ static int cursor_follow(struct store_cursor *cursor, struct store_error *err)
     os_file_close(cursor->file);
     segment_image_release(&cursor->image);
     *cursor = next;
+    *ret_frame = frame;
     return 1;
 }
 
@@ -128,12 +131,10 @@ int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint
     struct frame frame;
     int rc = cursor_frame(cursor, &verdict, &frame, err);
     if (rc == 0 && verdict != FRAME_VALID) {
-        rc = cursor_follow(cursor, err);
+        rc = cursor_follow(cursor, &frame, err);
         if (rc <= 0)
             return rc;
-        rc = cursor_frame(cursor, &verdict, &frame, err);
-        if (rc == 0 && verdict != FRAME_VALID)
-            return 0;
+        rc = 0;
     }
     if (rc == 0)
         rc = record_decode(frame.type, frame.body, frame.body_bytes, ret_event, err);
