@@ -59,6 +59,8 @@ static int work_open(struct context *ctx)
                          ctx->err.code == STORE_EDAMAGED ? "what LMDB does not have yet" : NULL);
     open_close(ctx);
     verify.counts->readable = open_read_only(ctx) == 0;
+    if (!verify.counts->readable && !status)
+        verify_add_error(ctx, &verify, "store", "it could not be looked at");
     open_close(ctx);
     return STATUS_DONE;
 }

@@ -6,6 +6,7 @@
 #include "verify.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -17,6 +18,14 @@ static void add_file_error(struct verify *verify, const char *name, const char *
     findings_add(&verify->findings,
                  &(struct finding){SEVERITY_ERROR, where.data, what, NULL, help});
     text_release(&where);
+}
+
+static void add_unreadable(struct verify *verify, const char *name)
+{
+    struct text what = {0};
+    text_addf(&what, "cannot be looked at: %s", strerror(errno));
+    add_file_error(verify, name, what.data, NULL);
+    text_release(&what);
 }
 
 static void check_mode(struct verify *verify, const char *name, const struct stat *st,
@@ -38,8 +47,8 @@ void verify_files(struct context *ctx, struct verify *verify)
 {
     struct stat folder, st;
     DIR *dir = opendir(ctx->path);
-    // That there is no such folder is said by the stages that open the store.
     if (!dir || fstat(dirfd(dir), &folder) != 0) {
+        add_unreadable(verify, ".");
         if (dir)
             closedir(dir);
         return;
@@ -48,8 +57,11 @@ void verify_files(struct context *ctx, struct verify *verify)
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue; // recycled meanwhile
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (errno != ENOENT) // else it was recycled meanwhile
+                add_unreadable(verify, entry->d_name);
+            continue;
+        }
         check_mode(verify, entry->d_name, &st, &folder);
         if (strncmp(entry->d_name, "torn-", 5) == 0) {
             struct text what = {0};
