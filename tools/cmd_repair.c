@@ -53,6 +53,17 @@ static int probe(struct context *ctx)
     return rc ? context_fail(ctx) : STATUS_DONE;
 }
 
+static _Noreturn void stage_main(struct context *ctx, size_t at, const int ends[2])
+{
+    signal(SIGPIPE, SIG_DFL);
+    close(ends[0]);
+    // Nor may it keep the reading end of another: that stage would wait for ever when given up.
+    for (size_t i = 0; i < at; i++)
+        close(run.stages[i].fd);
+    salvage_stages[at].run(ctx, ends[1]);
+    _exit(STATUS_DONE);
+}
+
 // The stages start before this process has threads. Each waits until its pipe is read.
 static int stages_start(struct context *ctx)
 {
@@ -60,12 +71,8 @@ static int stages_start(struct context *ctx)
         int ends[2];
         if (pipe(ends) != 0 || (run.stages[i].pid = fork()) < 0)
             return context_refuse(STATUS_ERROR, "cannot start a process: %s", strerror(errno));
-        if (run.stages[i].pid == 0) {
-            signal(SIGPIPE, SIG_DFL);
-            close(ends[0]);
-            salvage_stages[i].run(ctx, ends[1]);
-            _exit(STATUS_DONE);
-        }
+        if (run.stages[i].pid == 0)
+            stage_main(ctx, i, ends);
         close(ends[1]);
         run.stages[i].fd = ends[0];
     }

@@ -140,6 +140,14 @@ def test_any_damage(made, tmp_path, kind):
     assert saved or ROUNDS < 20
 
 
+def test_gives_up_a_large_store(tmp_path):
+    """While its processes wait with more than their pipes hold."""
+    store = cli.make_store("large", tmp_path / "large", 500, 5000)
+    (tmp_path / "new.new").mkdir()
+    result = repair(store, tmp_path / "new")
+    assert result.status == 1 and "remove what was left half made" in result.err
+
+
 def test_needs_a_folder_of_its_own(store, made):
     busy = store("busy")
     assert cli.run("--store", busy, "repair").status == 2
