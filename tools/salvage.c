@@ -21,6 +21,7 @@ struct writer {
     uint8_t *body;
     size_t body_size;
     bool in_sessions;
+    bool broken; // the pipe: whoever reads it must not see an end
 };
 
 // ---- writing, in the stage's process ---------------------------------------------------------
@@ -40,11 +41,14 @@ static int write_all(int fd, const void *data, size_t len)
     return 0;
 }
 
-static int put_frame(int fd, uint8_t type, const void *body, size_t len)
+static int put_frame(struct writer *writer, uint8_t type, const void *body, size_t len)
 {
     uint8_t head[FRAME_HEAD_BYTES] = {type};
     put_u32(head + 1, (uint32_t)len);
-    return write_all(fd, head, sizeof(head)) ? STORE_EIO : write_all(fd, body, len);
+    if (writer->broken || write_all(writer->fd, head, sizeof(head)) ||
+        write_all(writer->fd, body, len))
+        writer->broken = true;
+    return writer->broken ? STORE_EIO : 0;
 }
 
 static int put_event(struct writer *writer, const struct event *event)
@@ -59,12 +63,12 @@ static int put_event(struct writer *writer, const struct event *event)
         writer->body_size = len;
     }
     record_encode(event, writer->body);
-    return put_frame(writer->fd, (uint8_t)event->type, writer->body, len);
+    return put_frame(writer, (uint8_t)event->type, writer->body, len);
 }
 
 static void tell_damage(struct writer *writer, const struct store_error *err)
 {
-    put_frame(writer->fd, FRAME_DAMAGE, err->sentence, strlen(err->sentence));
+    put_frame(writer, FRAME_DAMAGE, err->sentence, strlen(err->sentence));
 }
 
 // The walks over subscriptions and queues meet each damaged session again.
@@ -192,7 +196,7 @@ static int stage_run(struct context *ctx, int fd, int (*walk)(struct writer *wri
     }
     if (rc)
         tell_damage(&writer, &ctx->err);
-    put_frame(fd, FRAME_END, "", 0);
+    put_frame(&writer, FRAME_END, "", 0);
     store_view_close(ctx->view);
     store_close(ctx->store, false, NULL);
     ctx->view = NULL;
