@@ -29,11 +29,3 @@ void checksum_keyed128(const uint8_t secret[32], const void *data, size_t len, u
     put_be64(out, hash.high64);
     put_be64(out + 8, hash.low64);
 }
-
-#define TEXT2(x) #x
-#define TEXT(x) TEXT2(x)
-
-const char *checksum_library_version(void)
-{
-    return TEXT(XXH_VERSION_MAJOR) "." TEXT(XXH_VERSION_MINOR) "." TEXT(XXH_VERSION_RELEASE);
-}

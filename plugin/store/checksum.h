@@ -15,7 +15,4 @@ uint64_t checksum64(const void *data, size_t len, uint64_t seed);
 // one by more than chance. Whoever finds a string by it compares the whole string all the same.
 void checksum_keyed128(const uint8_t secret[32], const void *data, size_t len, uint8_t out[16]);
 
-// "0.8.1": version of the library compiled in.
-const char *checksum_library_version(void);
-
 #endif
