@@ -84,9 +84,9 @@ static bool read_value(struct reader *reader, struct property *property)
     case PROPERTY_STRING:
         return read_string(reader, &property->value);
     case PROPERTY_PAIR:
+    default: // there are no others
         return read_string(reader, &property->name) && read_string(reader, &property->value);
     }
-    return false;
 }
 
 int property_next(struct span bytes, uint32_t *offset, struct property *ret_property,
@@ -140,6 +140,7 @@ int property_size(const struct property *property, size_t *ret_bytes, struct sto
     case PROPERTY_PAIR:
     case PROPERTY_BINARY:
     case PROPERTY_STRING:
+    default:
         fits = property->value.len <= UINT16_MAX && property->name.len <= UINT16_MAX;
         *ret_bytes = 1 + 2 + (size_t)property->value.len;
         if (kind == PROPERTY_PAIR)
@@ -198,6 +199,7 @@ void property_encode(const struct property *property, uint8_t *dst)
         break;
     case PROPERTY_BINARY:
     case PROPERTY_STRING:
+    default:
         write_string(dst, property->value);
         break;
     }

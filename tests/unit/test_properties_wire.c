@@ -123,6 +123,11 @@ START_TEST(values_out_of_range_are_refused)
     ck_assert_int_eq(property_size(&property, &bytes, NULL), STORE_EINVAL);
     property.value.len--;
     ck_assert_int_eq(property_size(&property, &bytes, NULL), 0);
+    property = (struct property){.type = property_type_by_name("user-property"),
+                                 .name = span_of(string, 65536)};
+    ck_assert_int_eq(property_size(&property, &bytes, NULL), STORE_EINVAL);
+    property.name.len--;
+    ck_assert_int_eq(property_size(&property, &bytes, NULL), 0);
     free(string);
 }
 END_TEST
