@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const char *const severity_names[] = {"note", "warning", "error"};
+static const char *const severity_names[] = {"note", "error"};
 
 static const struct column columns[] = {
     {"severity", "SEVERITY", COLUMN_WORD}, {"where", "WHERE", COLUMN_WORD},
@@ -24,8 +24,7 @@ int findings_open(struct findings *findings)
 
 void findings_close(struct findings *findings)
 {
-    if (findings->file)
-        fclose(findings->file);
+    fclose(findings->file);
     findings->file = NULL;
 }
 
@@ -83,7 +82,7 @@ static const char *member(const cJSON *entry, const char *key)
 
 static const char *severity_color(const char *severity)
 {
-    return severity[0] == 'e' ? "red" : severity[0] == 'w' ? "yellow" : NULL;
+    return severity[0] == 'e' ? "red" : NULL;
 }
 
 uint64_t findings_list(struct findings *findings, struct list *list)

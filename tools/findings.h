@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 // A note is worth knowing and needs no action; it does not change the exit status.
-enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+enum severity { SEVERITY_NOTE, SEVERITY_ERROR };
 
 struct finding {
     enum severity severity;
