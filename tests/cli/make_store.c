@@ -11,10 +11,12 @@
 //   make_store large DIR S M      S sessions, M messages spread over their queues
 //   make_store readings DIR I N   N more retained messages that are alike, from number I on
 //   make_store unsound DIR        whole, but what is in it does not belong together
+//   make_store miscounted DIR     as busy, but the tables count a byte of contents too many
 //   make_store lived DIR          entries changed and removed over many commits: pages
 //                                 of every kind, old and new, lie in the file
 #include "store/segment.h"
 #include "store/store.h"
+#include "store/tables_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,6 +350,21 @@ static void make_newer(const char *path)
         exit(1);
 }
 
+static void make_miscounted(const char *path)
+{
+    struct tables_options options = {.path = path};
+    struct tables *tables = NULL;
+    struct tables_state state;
+    MDB_txn *txn = NULL;
+    if (tables_open(&tables, &options, NULL) || mdb_txn_begin(tables->env, NULL, 0, &txn) ||
+        meta_read_state(tables, txn, &state, NULL))
+        exit(1);
+    state.uses[0].content_bytes++;
+    if (meta_write_state(tables, txn, &state) || mdb_txn_commit(txn))
+        exit(1);
+    tables_close(tables);
+}
+
 static void hold(void)
 {
     char word[16], topic[32];
@@ -372,7 +389,8 @@ int main(int argc, char **argv)
         return 2;
     const char *kind = argv[1];
     open_store(argv[2]);
-    if (strcmp(kind, "busy") == 0 || strcmp(kind, "crashed") == 0 || strcmp(kind, "newer") == 0)
+    if (strcmp(kind, "busy") == 0 || strcmp(kind, "crashed") == 0 || strcmp(kind, "newer") == 0 ||
+        strcmp(kind, "miscounted") == 0)
         make_busy();
     if (strcmp(kind, "large") == 0 && argc == 5)
         make_large(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
@@ -397,5 +415,7 @@ int main(int argc, char **argv)
     store_close(store, false, NULL);
     if (strcmp(kind, "newer") == 0)
         make_newer(argv[2]);
+    if (strcmp(kind, "miscounted") == 0)
+        make_miscounted(argv[2]);
     return 0;
 }

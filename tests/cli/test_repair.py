@@ -140,6 +140,23 @@ def test_any_damage(made, tmp_path, kind):
     assert saved or ROUNDS < 20
 
 
+@pytest.mark.parametrize("kind, words", [
+    ("unsound", "1 message (6 B) that nothing names any more was left out"),
+    ("lost", "2 messages that nothing names any more were left out"),
+])  # fmt: skip
+def test_says_what_nothing_names(store, tmp_path, kind, words):
+    if kind == "unsound":
+        source = cli.make_store("unsound", tmp_path / "store")
+    else:
+        source = store("busy")
+        path = source / "data.mdb"
+        path.write_bytes(path.read_bytes().replace(b"\x01beta", b"\x01bexa"))
+    result = repair(source, tmp_path / "new")
+    assert result.status == 3
+    said = " ".join(result.out.split())
+    assert words.replace(" (6 B)", "") in said and said.endswith("not all could be saved"), result
+
+
 def test_gives_up_a_large_store(tmp_path):
     """While its processes wait with more than their pipes hold."""
     store = cli.make_store("large", tmp_path / "large", 500, 5000)

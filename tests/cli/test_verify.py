@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """verify: each thing that can be found, and the words for it. Damage of pages is in test_damage.py."""
 
+import errno
 import os
 import shutil
 
@@ -103,3 +104,47 @@ def test_without_a_store(tmp_path):
     (tmp_path / "cut" / "data.mdb").write_bytes(b"x" * 100)
     result = cli.run("--store", tmp_path / "cut", "--json", "verify")
     assert result.status == 3 and "data.mdb" in result.json["findings"][0]["what"]
+
+
+def test_totals_that_the_tables_do_not_hold(tmp_path):
+    store = cli.make_store("miscounted", tmp_path / "store")
+    ((severity, where, what),) = findings(store)
+    assert (severity, where) == ("error", "meta")
+    held, said = (int(word) for word in what.replace(",", "").split() if word.isdigit())
+    assert what == f"messages have {held} bytes, and the tables say {said}" and said == held + 1
+
+
+def test_a_damaged_session_is_found_once(store):
+    """Although the walks over subscriptions and queues meet it again."""
+    busy = store("busy")
+    path = busy / "data.mdb"
+    data = path.read_bytes()
+    assert data.count(b"\x00bob") == 1
+    path.write_bytes(data.replace(b"\x00bob", b"\x00rob"))
+    found = findings(busy)
+    assert found[0] == ("error", "sessions", 'sessions: key "beta": checksum does not match')
+    assert [entry[1] for entry in found].count("sessions") == 1, found
+
+
+def test_dictionaries_are_counted(tmp_path):
+    store = cli.make_store("readings", tmp_path / "store", 0, 3000)
+    assert cli.run("--store", store, "dict", "train").status == 0
+    result = cli.run("--store", store, "--json", "verify")
+    assert result.status == 0 and result.json["checked"]["dictionaries"] == 1, result
+
+
+def test_files_that_cannot_be_looked_at(store):
+    """A disk that fails, not one that is damaged: what was not checked is not called sound."""
+    busy, told = store("busy"), set()
+    for call, number in (("opendir", 1), ("fstat", 1), *(("fstatat", n) for n in range(1, 4))):
+        for error in (errno.EIO, errno.ENOENT):
+            result = cli.run("--store", busy, "--json", "verify", env=cli.environment(
+                LD_PRELOAD=str(cli.FAIL_AT), FAIL_CALL=call, FAIL_AT=str(number),
+                FAIL_ERRNO=str(error)))  # fmt: skip
+            whats = [entry["what"] for entry in result.json["findings"]] if result.out else []
+            if f"cannot be looked at: {os.strerror(error)}" in whats:
+                assert result.status == 3
+                told.add((call, error))
+    # A file may be recycled meanwhile.
+    assert ("opendir", errno.EIO) in told and ("fstatat", errno.EIO) in told
+    assert ("fstatat", errno.ENOENT) not in told
