@@ -14,22 +14,25 @@ Usage: coverage.sh [--report] [--build DIR] [REGEX]
 
 Builds with gcc's --coverage, runs the tests that are about these parts (or those
 whose names match REGEX), and prints lines and branches reached, by file, and
-below it each one that was not. Not in CI; MOSQUITTO_PREFIX=DIR as for run.sh.
+each branch that was not. Ends with 1 if a test failed, or if there is a branch
+left that coverage/unreached.txt does not allow, with a reason.
+Not in CI; MOSQUITTO_PREFIX=DIR as for run.sh.
 
   --report     only print what earlier runs have reached
   --build DIR  default build/coverage
 HELP
 }
 
-format=(format segment record journal_scan replay values value_bytes keys archive tables_meta view)
-sources=()
-for name in "${format[@]}"; do
-    sources+=("plugin/store/$name.c")
-done
-sources+=(tools/cmd_verify.c tools/verify_files.c tools/verify_tables.c
-    tools/cmd_repair.c tools/repair.c tools/salvage.c)
+# What looks at bytes, at damage and at calls that fail. The random tests need not find anything
+# here, and the slowest, which only meet the same again, are left out.
+regex='^unit\.test_(archive|cursor|dictionary|format|import_mosquitto_db|journal|journal_scan|keys|maintain)$'
+regex+='|^unit\.test_(payload|properties_wire|record|store|tables.*|values|view.*)$'
+regex+='|^property\.test_store_model$|^crash\.test_store_crash$|^damage\.'
+regex+='|^faults\.test_(malloc_faults|os|read_faults|room)$'
+regex+='|^cli\.test_(archive|damage|faults|golden|journal_damage|kill|repair|stores|verify)$'
+sizes=(BITS=1/5000 BLOCKS=500 DAMAGES=100 STATES=500 EVENTS=5000 ROUNDS=3)
+targets=(check_programs mosquitto_lmdb make_store kill_at fail_at mosquitto_persist_lmdb)
 
-regex='^(unit|property|crash|faults|damage)\.|^cli\.test_(archive|damage|golden|repair|stores|verify)'
 run=yes
 while [ $# -gt 0 ]; do
     case $1 in
@@ -42,13 +45,16 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+failed=0
 if [ -n "$run" ]; then
     cmake -S "$project_dir" --preset coverage -B "$build" \
         ${MOSQUITTO_PREFIX:+-DCMAKE_PREFIX_PATH="$MOSQUITTO_PREFIX"}
-    cmake --build "$build"
+    cmake --build "$build" --target "${targets[@]}"
     find "$build" -name '*.gcda' -delete
-    # Slower without optimisation, and the random tests need not find anything here.
-    BITS=1/5000 BLOCKS=500 DAMAGES=100 STATES=2000 RUNS=50 EVENTS=5000 ROUNDS=5 ctest --test-dir "$build" --output-on-failure --timeout 1800 \
-        --parallel "$(nproc)" -R "$regex" -E '^crash.test_journal_kill$' || echo "coverage.sh: some tests failed" >&2
+    # Another user may not write down what was counted, and says so where nothing is to be said.
+    export PYTEST_ADDOPTS='-k "not unreadable and not another_user"'
+    env "${sizes[@]}" ctest --test-dir "$build" --output-on-failure --timeout 600 \
+        --parallel "$(nproc)" -R "$regex" || failed=1
 fi
-exec "$tests_dir/coverage/report.py" "$build" "${sources[@]}"
+"$tests_dir/coverage/report.py" "$build" || failed=1
+exit $failed

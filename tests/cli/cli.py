@@ -21,6 +21,7 @@ BUILD = Path(os.environ["BUILD_DIR"])
 PROGRAM = BUILD / "tools" / "mosquitto_lmdb"
 MAKE_STORE = BUILD / "tests" / "make_store"
 KILL_AT = BUILD / "tests" / "libkill_at.so"
+FAIL_AT = BUILD / "tests" / "libfail_at.so"
 GOLDEN = Path(__file__).parent / "golden"
 TIMEOUT_S = 120
 

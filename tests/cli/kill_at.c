@@ -7,45 +7,11 @@
 // Both kinds of each call are wrapped, so neither may stand for the other.
 #undef _FILE_OFFSET_BITS
 
-#include <dlfcn.h>
+#include "shared_count.h"
+
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <unistd.h>
-
-static atomic_long *calls; // shared with children
-static pid_t parent;
-
-__attribute__((constructor)) static void begin(void)
-{
-    void *shared =
-        mmap(NULL, sizeof(*calls), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
-        abort();
-    calls = shared;
-    parent = getpid();
-}
-
-__attribute__((destructor)) static void end(void)
-{
-    const char *path = getenv("CALLS_TO");
-    if (path && getpid() == parent) {
-        FILE *file = fopen(path, "w");
-        if (!file || fprintf(file, "%ld\n", *calls) < 0 || fclose(file) != 0)
-            abort();
-    }
-}
-
-static bool is_now(const char *variable, long call)
-{
-    const char *at = getenv(variable);
-    return at && strtol(at, NULL, 10) == call;
-}
 
 static void count_call(void)
 {
@@ -56,17 +22,12 @@ static void count_call(void)
         kill(0, SIGINT);
 }
 
-// The header's declarations may have attributes that these definitions need not repeat.
-#define WRAP(type, name, parameters, ...)                       \
-    type name parameters;                                       \
-    __attribute__((visibility("default"))) type name parameters \
-    {                                                           \
-        union {                                                 \
-            void *object;                                       \
-            type(*function) parameters;                         \
-        } real = {dlsym(RTLD_NEXT, #name)};                     \
-        count_call();                                           \
-        return real.function(__VA_ARGS__);                      \
+#define WRAP(type, name, parameters, ...)  \
+    PRELOADED(type, name, parameters)      \
+    {                                      \
+        REAL(type, name, parameters);      \
+        count_call();                      \
+        return real.function(__VA_ARGS__); \
     }
 
 WRAP(ssize_t, write, (int fd, const void *data, size_t len), fd, data, len)
