@@ -25,7 +25,7 @@ HELP
 
 # What looks at bytes, at damage and at calls that fail. The random tests need not find anything
 # here, and the slowest, which only meet the same again, are left out.
-regex='^unit\.test_(archive|cursor|dictionary|format|import_mosquitto_db|journal|journal_scan|keys|maintain)$'
+regex='^unit\.test_(archive|cursor|dictionary|findings|format|import_mosquitto_db|journal|journal_scan|keys|maintain)$'
 regex+='|^unit\.test_(payload|properties_wire|record|store|tables.*|values|view.*)$'
 regex+='|^property\.test_store_model$|^crash\.test_store_crash$|^damage\.'
 regex+='|^faults\.test_(malloc_faults|os|read_faults|room)$'
