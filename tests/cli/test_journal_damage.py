@@ -103,6 +103,17 @@ def test_truncating(damaged):
     assert again.status == 0 and again.out == "nothing to cut: the journal can be read to its end\n"
 
 
+def test_a_single_byte(store):
+    """Of the segment that the tables point to."""
+    crashed = store("crashed")
+    path = journal(crashed, b"delta")
+    path.write_bytes(path.read_bytes()[:1])
+    result = cli.run_at_terminal("--store", crashed, *TRUNCATE, answer="n")
+    assert "will cut 1 byte off the journal, from " in result.out and result.status == 0, result
+    assert cli.run("--store", crashed, *TRUNCATE, "--yes").status == 0
+    assert cli.run("--store", crashed, "verify").status == 0
+
+
 def test_it_is_one_or_the_other(made):
     for options in ([], ["--output", "/none", "--truncate-journal"]):
         result = cli.run("--store", made["busy"], "repair", *options)

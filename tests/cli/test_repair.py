@@ -13,6 +13,7 @@ import pytest
 import cli
 import end_to_end  # noqa: F401, first of these
 from bitrot import damage
+from holder import Holder
 
 SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 ROUNDS = int(os.environ.get("ROUNDS") or 20)
@@ -48,6 +49,17 @@ def test_the_journal_is_saved_too(store, tmp_path):
     assert result.status == 0 and "what the journal had" in result.out
     assert cli.run("--store", crashed, "--read-only", "--json", "status").json["behind_records"] == 2
     assert contents(tmp_path / "new") == contents(crashed)
+
+
+def test_the_link_of_a_segment_is_no_event(store, tmp_path):
+    """With which the journal begins that the tables do not have yet."""
+    busy = store("busy")
+    holder = Holder(busy)
+    holder.tell("add")
+    holder.kill()
+    result = repair(busy, tmp_path / "new")
+    assert result.status == 0 and "what the journal had" in result.out, result
+    assert contents(tmp_path / "new") == contents(busy)
 
 
 def test_a_journal_that_cannot_be_read_leaves_the_tables(store, tmp_path):
@@ -169,6 +181,7 @@ def test_needs_a_folder_of_its_own(store, made):
     busy = store("busy")
     assert cli.run("--store", busy, "repair").status == 2
     before = contents(busy)
+    assert cli.run("--store", busy, "repair", "--output", busy, "--yes").status == 2
     result = repair(made["empty"], busy)
     assert result.status == 1 and "is not empty" in result.err
     assert contents(busy) == before

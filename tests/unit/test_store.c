@@ -385,6 +385,38 @@ START_TEST(a_torn_tail_is_kept_aside_and_said)
 }
 END_TEST
 
+// Neither segment was known to be on the disk: all behind the damaged record is kept aside.
+START_TEST(a_torn_tail_may_begin_in_the_segment_before)
+{
+    struct store_options options = options_for(STORE_READ_WRITE);
+    struct store_error err = {0};
+    struct store *store = NULL;
+    uint64_t last = 0, position, i = 0;
+    options.sync = STORE_SYNC_OS;
+    options.commit_interval_ms = 3600 * 1000;
+    ck_assert_msg(store_open(&store, &options, &err) == 0, "%s", err.sentence);
+    append_session(store, "c");
+    while (position_segment(position = stats_of(store).journal_end) == 1) {
+        last = position;
+        append_queued(store, "c", i + 1, i + 1);
+        i++;
+    }
+    store_close(store, false, NULL);
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(1, name);
+    file_flip_bit(path_in(folder, name), position_offset(last) - 30, 1);
+
+    store = must_open(STORE_READ_WRITE);
+    const struct store_recovery *recovery = store_recovery(store);
+    uint64_t kept = file_bytes(path_in(folder, recovery->torn_file));
+    ck_assert_uint_eq(kept, recovery->torn_bytes);
+    ck_assert_uint_gt(kept, SEGMENT_MIN_BYTES - position_offset(last));
+    ck_assert_uint_lt(kept, SEGMENT_MIN_BYTES / 2);
+    ck_assert_uint_eq(stats_of(store).sessions, 1);
+    store_close(store, true, NULL);
+}
+END_TEST
+
 START_TEST(a_cursor_reads_what_was_appended_while_it_is_written)
 {
     struct store_error err = {0};
@@ -450,6 +482,7 @@ int main(void)
     tcase_add_test(cases, wills_survive_a_kill_and_not_a_clean_stop);
     tcase_add_test(cases, ids_that_start_again_overwrite_nothing_and_keep_the_order);
     tcase_add_test(cases, a_torn_tail_is_kept_aside_and_said);
+    tcase_add_test(cases, a_torn_tail_may_begin_in_the_segment_before);
     tcase_add_test(cases, a_cursor_reads_what_was_appended_while_it_is_written);
     tcase_add_test(cases, options_out_of_range_are_named);
     suite_add_tcase(suite, cases);

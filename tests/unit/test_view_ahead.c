@@ -154,6 +154,23 @@ START_TEST(damage_has_the_same_words)
 }
 END_TEST
 
+static int end_at_three(void *user, const struct message *message)
+{
+    ++*(unsigned *)user;
+    return message->store_id == 3 ? 4711 : 0;
+}
+
+// While the walk has collected more than a batch.
+START_TEST(a_callback_ends_it_with_its_own_value)
+{
+    unsigned count = 0;
+    messages_add(300, 1, true);
+    look();
+    ck_assert_int_eq(store_each_message_ahead(view, end_at_three, &count, &err), 4711);
+    ck_assert_uint_eq(count, 3);
+}
+END_TEST
+
 START_TEST(a_client_under_anothers_key_is_damage)
 {
     static char name[600], other[600];
@@ -188,6 +205,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, messages_of_any_size_come_as_they_do_on_one_thread, 0, 4);
     tcase_add_loop_test(tests, damage_has_the_same_words, 0, 5);
+    tcase_add_test(tests, a_callback_ends_it_with_its_own_value);
     tcase_add_test(tests, a_client_under_anothers_key_is_damage);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
