@@ -114,6 +114,11 @@ def test_a_single_byte(store):
     assert cli.run("--store", crashed, "verify").status == 0
 
 
+def test_no_store_to_cut(tmp_path):
+    result = cli.run("--store", tmp_path / "none", *TRUNCATE)
+    assert result.status == 1 and "there is no store at" in result.err
+
+
 def test_it_is_one_or_the_other(made):
     for options in ([], ["--output", "/none", "--truncate-journal"]):
         result = cli.run("--store", made["busy"], "repair", *options)

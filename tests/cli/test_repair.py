@@ -103,6 +103,22 @@ def test_names_what_is_lost(store, tmp_path):
     assert gone == ["message", "message", "queued", "retained"]
 
 
+def test_queued_messages_that_are_lost_are_counted_by_client(store, tmp_path):
+    busy = store("busy")
+    path, data = busy / "data.mdb", (busy / "data.mdb").read_bytes()
+    for word, other in ((b"open\nwide", b"open\nwise"), (b"home/empty", b"home/emptx"),
+                        (b"jobs/7", b"jobs/8")):  # fmt: skip
+        assert data.count(word) == 1, word
+        data = data.replace(word, other)
+    path.write_bytes(data)
+    result = repair(busy, tmp_path / "new", "--json")
+    assert result.status == 3
+    assert [f["what"] for f in result.json["findings"] if f["where"] == "queue"] == [
+        'client "beta": 2 queued messages could not be read',
+        'client "gamma €\\x1b[31m": 1 queued message could not be read',
+    ]
+
+
 def test_a_lost_session_takes_its_own_along(store, tmp_path):
     busy = store("busy")
     path = busy / "data.mdb"

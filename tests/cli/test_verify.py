@@ -148,3 +148,13 @@ def test_files_that_cannot_be_looked_at(store):
     # A file may be recycled meanwhile.
     assert ("opendir", errno.EIO) in told and ("fstatat", errno.EIO) in told
     assert ("fstatat", errno.ENOENT) not in told
+
+
+def test_references_need_every_table(store):
+    """Damage that ends their walk is told by the stage of its table, once."""
+    busy = store("busy")
+    path = busy / "data.mdb"
+    data = path.read_bytes()
+    assert data.count(b"\x01home/door") == 1
+    path.write_bytes(data.replace(b"\x01home/door", b"\x01home/doos"))
+    assert [entry[:2] for entry in findings(busy)] == [("error", "retained")]
