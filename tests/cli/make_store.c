@@ -11,6 +11,7 @@
 //   make_store large DIR S M      S sessions, M messages spread over their queues
 //   make_store readings DIR I N   N more retained messages that are alike, from number I on
 //   make_store unsound DIR        whole, but what is in it does not belong together
+//   make_store long DIR           killed with more than a segment that the tables do not have
 //   make_store miscounted DIR     as busy, but the tables count a byte of contents too many
 //   make_store lived DIR          entries changed and removed over many commits: pages
 //                                 of every kind, old and new, lie in the file
@@ -408,6 +409,12 @@ int main(int argc, char **argv)
     if (strcmp(kind, "crashed") == 0) {
         add_session("delta", NULL, 60, true, INT64_C(1767225600000));
         add_retained("home/delta", 2);
+        _exit(0);
+    }
+    if (strcmp(kind, "long") == 0) {
+        make_readings(0, 8000);
+        append(&(struct event){.type = RECORD_LOOP_MARK});
+        add_retained("behind/the/mark", 1);
         _exit(0);
     }
     if (strcmp(kind, "hold") == 0)
