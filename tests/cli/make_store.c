@@ -12,6 +12,7 @@
 //   make_store readings DIR I N   N more retained messages that are alike, from number I on
 //   make_store unsound DIR        whole, but what is in it does not belong together
 //   make_store long DIR           killed with more than a segment that the tables do not have
+//   make_store heavy DIR          70 MiB of payloads that take little space
 //   make_store miscounted DIR     as busy, but the tables count a byte of contents too many
 //   make_store lived DIR          entries changed and removed over many commits: pages
 //                                 of every kind, old and new, lie in the file
@@ -233,6 +234,18 @@ static void make_readings(unsigned long first, unsigned long count)
     }
 }
 
+static void make_heavy(void)
+{
+    static char payload[1 << 20];
+    for (uint64_t i = 0; i < 70; i++) {
+        char topic[32];
+        snprintf(topic, sizeof(topic), "heavy/%u", (unsigned)i);
+        memset(payload, (int)('0' + i), sizeof(payload));
+        add_message(i, topic, span_of(payload, sizeof(payload)), 1, (struct span){NULL, 0});
+        add_retained(topic, i);
+    }
+}
+
 // What no broker does: entries that name messages that are not there, a message that nothing names,
 // a state that does not exist, properties that are none.
 static void make_unsound(void)
@@ -401,6 +414,8 @@ int main(int argc, char **argv)
         make_unsound();
     if (strcmp(kind, "lived") == 0)
         make_lived();
+    if (strcmp(kind, "heavy") == 0)
+        make_heavy();
     if (strcmp(kind, "queue") == 0 && argc == 4) {
         add_message(7, "home/later", span_str("later"), 1, (struct span){NULL, 0});
         add_queued(argv[3], 1, 7, 1, QUEUE_OUT, QUEUE_STATE_QUEUED);

@@ -13,7 +13,7 @@ import cli
 from journal_damage import damaged_journal
 
 # Each of the first calls of a function fails, and then fewer and fewer.
-DENSE = 4
+DENSE = 3
 
 LIBC = {
     "fork": errno.EAGAIN, "pipe": errno.EMFILE, "tmpfile": errno.ENOSPC, "mmap": errno.ENOMEM,
@@ -48,7 +48,7 @@ class Command:
             if calls < number:
                 return
             yield (call, number, done), done
-            number += 1 + max(0, 3 * (number - DENSE))
+            number += 1 + 5 * max(0, number - DENSE + 1)
 
 
 @pytest.fixture(params=["verify", "verify unsound", "repair", "repair damaged", "truncate", "restore"])

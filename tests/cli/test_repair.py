@@ -182,6 +182,14 @@ def test_says_what_nothing_names(store, tmp_path, kind, words):
     assert words.replace(" (6 B)", "") in said and said.endswith("not all could be saved"), result
 
 
+def test_more_than_is_flushed_at_once(tmp_path):
+    store = cli.make_store("heavy", tmp_path / "heavy")
+    result = repair(store, tmp_path / "new", "--json")
+    assert result.status == 0 and not result.json["lost"]
+    verify = cli.run("--store", tmp_path / "new", "--json", "verify")
+    assert verify.status == 0 and verify.json["checked"]["payload_bytes"] == 70 << 20
+
+
 def test_gives_up_a_large_store(tmp_path):
     """While its processes wait with more than their pipes hold."""
     store = cli.make_store("large", tmp_path / "large", 500, 5000)

@@ -167,6 +167,28 @@ START_TEST(a_segment_that_does_not_go_on_is_not_followed)
 }
 END_TEST
 
+// In the middle of a record, of which the beginning was read.
+START_TEST(a_file_that_becomes_shorter_is_damage)
+{
+    struct store_cursor *cursor = NULL;
+    struct event event;
+    uint64_t position = 0;
+    append(1, 10);
+    append(2, 200000);
+    uint64_t number = position_segment(journal_end_now());
+    store_close(store, false, NULL);
+    store = NULL;
+    ck_assert_int_eq(store_cursor_open(&cursor, reader, 0, &err), 0);
+    while (position_segment(position) != number)
+        ck_assert_int_eq(store_cursor_next(cursor, &event, &position, &err), 1);
+    ck_assert_int_eq(event.type, RECORD_SEGMENT_LINK);
+    ck_assert_int_eq(truncate(segment_path(number), 100000), 0);
+    ck_assert_int_eq(store_cursor_next(cursor, &event, &position, &err), STORE_EDAMAGED);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "became shorter while it was read"));
+    store_cursor_close(cursor);
+}
+END_TEST
+
 static int count_records(void *user, const struct store_segment *segment)
 {
     *(uint64_t *)user += segment->records;
@@ -197,6 +219,7 @@ int main(void)
     tcase_add_test(cases, a_journal_without_segments_is_told);
     tcase_add_test(cases, a_stated_length_beyond_the_segment_is_no_record);
     tcase_add_test(cases, a_segment_that_does_not_go_on_is_not_followed);
+    tcase_add_test(cases, a_file_that_becomes_shorter_is_damage);
     tcase_add_test(cases, marks_are_not_counted_as_records);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
