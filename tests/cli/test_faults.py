@@ -13,7 +13,7 @@ import cli
 from journal_damage import damaged_journal
 
 # Each of the first calls of a function fails, and then fewer and fewer.
-DENSE = 3
+DENSE = 4
 
 LIBC = {
     "fork": errno.EAGAIN, "pipe": errno.EMFILE, "tmpfile": errno.ENOSPC, "mmap": errno.ENOMEM,
@@ -48,7 +48,7 @@ class Command:
             if calls < number:
                 return
             yield (call, number, done), done
-            number += 1 + 5 * max(0, number - DENSE + 1)
+            number += 1 + 9 * max(0, number - DENSE)
 
 
 @pytest.fixture(params=["verify", "verify unsound", "repair", "repair damaged", "truncate", "restore"])
@@ -110,7 +110,7 @@ def check(command, calls, **more):
                 # It is told: as what was found, or in a line.
                 assert done.status != 0, where
                 if done.status == 1:
-                    assert done.err.startswith("mosquitto_lmdb: "), where
+                    assert "\nmosquitto_lmdb: " in "\n" + done.err, where
             if command.look:
                 command.look(done)
     return failed, others
@@ -118,7 +118,7 @@ def check(command, calls, **more):
 
 def test_calls_that_fail(command):
     failed, others = check(command, LIBC)
-    assert others > 10, (failed, others)
+    assert others > 2, (failed, others)
 
 
 def test_calls_that_are_interrupted(command):
@@ -128,9 +128,9 @@ def test_calls_that_are_interrupted(command):
 
 def test_lmdb_fails(command):
     failed, others = check(command, LMDB, FAIL_ERRNO=errno.EIO)
-    assert others > 10, (failed, others)
+    assert others > 2, (failed, others)
 
 
 def test_damage_ends_a_process(command):
     failed, others = check(command, LMDB, FAIL_SIGNAL=int(signal.SIGSEGV))
-    assert failed == others > 10, (failed, others)
+    assert failed == others > 2, (failed, others)

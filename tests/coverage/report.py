@@ -82,12 +82,12 @@ def measure(build):
 
 
 def allowed():
-    """(file, source line): outcomes that are never seen; of a function that is never called, 0."""
+    """(file, function, source line): outcomes never seen; of a function never called, 0."""
     entries = {}
     for line in UNREACHED.read_text().splitlines():
         if line and not line.startswith("#") and not line.startswith(" "):
-            name, outcomes, text = line.split(maxsplit=2)
-            entries[name, text] = int(outcomes)
+            name, function, outcomes, text = line.split(maxsplit=3)
+            entries[name, function, text] = int(outcomes)
     return entries
 
 
@@ -103,16 +103,14 @@ def main():
         if not lines:
             sys.exit(f"report.py: nothing was measured of {name}")
         text = (ROOT / name).read_text().splitlines()
-        missed = Counter(number for (number, _, _), hits in branches.items() if not hits)
-        for (number, _), hits in functions.items():
-            if not hits:
-                missed[number] += 0
+        missed = Counter(key[:2] for key, hits in branches.items() if not hits)
+        missed.update({key: 0 for key, hits in functions.items() if not hits})
         excused = 0
-        for number, outcomes in sorted(missed.items()):
+        for (number, function), outcomes in sorted(missed.items()):
             source = text[number - 1].strip()
             what = f"{outcomes} outcome(s) never seen" if outcomes else "never called"
-            if outcomes <= known.get((name, source), -1):
-                met.add((name, source))
+            if outcomes <= known.get((name, function, source), -1):
+                met.add((name, function, source))
                 excused += outcomes
                 expected.append(f"{name}:{number}: {what}: {source}")
             else:
@@ -124,11 +122,11 @@ def main():
     print(f"{'all':32}{share(*sums[:2])}{share(*sums[2:4]):>19}{sums[4] or '':>10}")
     if expected:
         print(f"\nAllowed, with reasons in {UNREACHED.relative_to(ROOT)}:", *expected, sep="\n")
-    for name, source in sorted(set(known) - met):
+    for name, function, source in sorted(set(known) - met):
         if source in map(str.strip, (ROOT / name).read_text().splitlines()):
-            print(f"Was reached this time, although allowed not to be: {name}: {source}")
+            print(f"Was reached this time, although allowed not to be: {name}: {function}: {source}")
         else:
-            left.append(f"{name}: {UNREACHED.name} allows what is not there: {source}")
+            left.append(f"{name}: {UNREACHED.name} allows what is not there: {function}: {source}")
     print("\nLeft:" if left else "\nNothing is left.", *left, sep="\n")
     return 1 if left else 0
 
