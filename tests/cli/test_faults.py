@@ -63,7 +63,9 @@ def command(request, made, tmp_path):
         if done.status == 0:
             assert cli.run("--store", new, "verify").status == 0, done
         elif new.exists():
-            assert done.status == 3 and cli.run("--store", new, "verify").status == 0, done
+            # A restore that was killed leaves what no broker takes for a store (test_kill.py).
+            sound = cli.run("--store", new, "verify").status == 0
+            assert done.status == 3 and (sound or "reading it ended with signal" in done.err), done
 
     def copy():
         clear()

@@ -355,7 +355,7 @@ static size_t identity_extend(uint8_t *value, size_t len)
 
 static size_t state_shorten(uint8_t *value, size_t len)
 {
-    return meta_seal("state", value, len - 9);
+    return meta_seal("state", value, len - 17); // the last member may be missing
 }
 
 static size_t state_extend(uint8_t *value, size_t len)
@@ -366,7 +366,7 @@ static size_t state_extend(uint8_t *value, size_t len)
 
 static size_t state_overfill(uint8_t *value, size_t len)
 {
-    value[len - 9] = STATE_USES_MAX + 1; // of an empty store its last byte
+    value[len - 17] = STATE_USES_MAX + 1; // of an empty store the last byte but for a time
     return meta_seal("state", value, len - 8);
 }
 
