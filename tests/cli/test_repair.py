@@ -52,7 +52,7 @@ def test_the_journal_is_saved_too(store, tmp_path):
 
 def test_links_and_marks_in_the_journal_are_no_events(tmp_path):
     store = cli.make_store("long", tmp_path / "long")
-    assert len(list(store.glob("*.log"))) > 2
+    assert len(list(store.glob("*.log"))) >= 2
     result = repair(store, tmp_path / "new")
     assert result.status == 0 and "what the journal had" in result.out, result
     salvaged = contents(tmp_path / "new")

@@ -136,7 +136,8 @@ def test_dictionaries_are_counted(tmp_path):
 def test_files_that_cannot_be_looked_at(store):
     """A disk that fails, not one that is damaged: what was not checked is not called sound."""
     busy, told = store("busy"), set()
-    for call, number in (("opendir", 1), ("fstat", 1), *(("fstatat", n) for n in range(1, 4))):
+    calls = [("opendir", 1), *(("fstatat", n) for n in range(1, 4)), *(("fstat", n) for n in range(1, 60))]
+    for call, number in calls:
         for error in (errno.EIO, errno.ENOENT):
             result = cli.run("--store", busy, "--json", "verify", env=cli.environment(
                 LD_PRELOAD=str(cli.FAIL_AT), FAIL_CALL=call, FAIL_AT=str(number),
@@ -147,6 +148,7 @@ def test_files_that_cannot_be_looked_at(store):
                 told.add((call, error))
     # A file may be recycled meanwhile.
     assert ("opendir", errno.EIO) in told and ("fstatat", errno.EIO) in told
+    assert ("fstat", errno.EIO) in told
     assert ("fstatat", errno.ENOENT) not in told
 
 
