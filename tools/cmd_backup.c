@@ -17,8 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-// How long the broker's tables may take to get what its journal has: a few commits.
-#define WAIT_MS 10000u
+// How long the broker's tables may take to get what its journal has: what a burst put off
+// (store/deferral.h), and some commits.
+#define WAIT_MS 30000u
 
 struct backup {
     int fd;           // -1: nowhere, only counts

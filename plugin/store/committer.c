@@ -17,6 +17,8 @@
 // Live segments beyond which a stretch that folded to nothing is committed all the same, so that
 // the journal can be recycled.
 #define LIVE_SEGMENTS_MAX 2u
+// Each takes a descriptor and a mapping.
+#define LIVE_SEGMENTS_DEFERRED_MAX 64u
 #define APPLY_RETRY_MS 1000u
 // The broker may make a session's worth of queue entries for a message that was admitted.
 #define RESERVE_PER_SESSION_BYTES 160u
@@ -52,12 +54,12 @@ struct committer {
     pthread_cond_t applied; // for those who flush
     bool stopping;
     bool bytes_reached;
-    bool urgent; // the journal has no room
     uint64_t flush_target;
     uint64_t attempts;          // of applying
     struct store_error failure; // of the last attempt, code 0: it went well
 
     _Atomic uint64_t covered;
+    _Atomic bool urgent; // the journal cannot have another segment
 };
 
 static void committer_say(struct committer *committer, enum store_notice_level level,
@@ -162,11 +164,12 @@ static int fold_apply(struct committer *committer, bool last, struct store_error
         journal_cover(journal, committer->position);
     }
     tables_train(committer->options.tables, committer->fold);
-    if (last)
-        tables_set_caught_up(committer->options.tables, committer->round_begun_ms);
+    tables_set_caught_up(committer->options.tables, last ? committer->round_begun_ms : 0);
     if (rc == 0)
         rc = tables_apply(committer->options.tables, committer->fold, committer->position,
                           committer->ends_with_stop, err);
+    // Not with another stretch, nor with a transaction that only settles.
+    tables_set_caught_up(committer->options.tables, 0);
     if (rc)
         return rc;
     committer->settled = fold_is_empty(committer->fold);
@@ -281,21 +284,29 @@ static void timespec_of_ms(uint64_t ms, struct timespec *ret)
     ret->tv_nsec = (long)(ms % 1000) * 1000000;
 }
 
-// Whether what is due may wait. On a short disk, and for those who wait for it, nothing does.
+// Whether what is due may wait. Under the lock, which it gives up meanwhile: others hold theirs
+// while they allocate. On a short disk, and for those who wait for it, nothing does.
 static bool committer_defers(struct committer *committer, bool retry, uint64_t now_ms)
 {
     struct journal_usage usage;
-    if (retry || committer->urgent || committer->full || !committer->deferral.limit_bytes ||
-        room_is_short(committer->options.room))
+    committer->deferral.limit_bytes = committer->options.defer_bytes;
+    if (retry || committer->full || committer->options.commit_interval_ms < DEFERRAL_LOOK_MS ||
+        journal_end(committer->options.journal) == committer->position)
         return false;
+    pthread_mutex_unlock(&committer->lock);
     journal_usage(committer->options.journal, &usage);
-    return deferral_goes_on(&committer->deferral,
-                            &(struct deferral_look){
-                                .now_ms = now_ms,
-                                .cpu_ms = os_thread_cpu_ms(committer->options.writer),
-                                .behind_bytes = usage.live_bytes,
-                                .free_bytes = room_free_bytes(committer->options.room),
-                            });
+    bool defers = usage.live <= LIVE_SEGMENTS_DEFERRED_MAX &&
+                  !room_is_short(committer->options.room) &&
+                  deferral_goes_on(&committer->deferral,
+                                   &(struct deferral_look){
+                                       .now_ms = now_ms,
+                                       .cpu_ms = os_thread_cpu_ms(committer->options.writer),
+                                       .behind_bytes = usage.live_bytes,
+                                       .free_bytes = room_free_bytes(committer->options.room),
+                                   }) &&
+                  !atomic_load(&committer->urgent);
+    pthread_mutex_lock(&committer->lock);
+    return defers;
 }
 
 // Sleeps until there is something to do. Under the lock. Returns whether a flush is wanted.
@@ -312,6 +323,9 @@ static bool committer_wait(struct committer *committer, bool retry)
         if (committer->bytes_reached || now_ms >= wake_ms) {
             if (!committer_defers(committer, retry, now_ms))
                 break;
+            // While the lock was free, somebody may have asked for a flush, or for the end.
+            if (committer->stopping || committer->flush_target > atomic_load(&committer->covered))
+                continue;
             wake_ms = now_ms + DEFERRAL_LOOK_MS;
         }
         struct timespec wake;
@@ -334,7 +348,7 @@ static void *committer_run(void *arg)
         if (committer->stopping)
             break;
         committer->bytes_reached = false;
-        committer->urgent = false;
+        atomic_store(&committer->urgent, false);
         pthread_mutex_unlock(&committer->lock);
 
         struct store_error err = {0};
@@ -360,14 +374,16 @@ static void *committer_run(void *arg)
     return NULL;
 }
 
-// On the writer's thread: only wakes. A missed wake-up costs one interval.
+// On the writer's or the keeper's thread: only wakes. A missed wake-up costs one interval, or one
+// look of a deferral.
 static void committer_bytes_reached(void *arg, bool urgent)
 {
     struct committer *committer = arg;
+    if (urgent)
+        atomic_store(&committer->urgent, true);
     if (pthread_mutex_trylock(&committer->lock) != 0)
         return;
     committer->bytes_reached = true;
-    committer->urgent |= urgent;
     pthread_cond_signal(&committer->wake);
     pthread_mutex_unlock(&committer->lock);
 }
@@ -400,10 +416,12 @@ int committer_flush(struct committer *committer, struct store_error *err)
     return rc;
 }
 
-void committer_set_interval(struct committer *committer, uint32_t commit_interval_ms)
+void committer_reconfigure(struct committer *committer, uint32_t commit_interval_ms,
+                           uint64_t defer_bytes)
 {
     pthread_mutex_lock(&committer->lock);
     committer->options.commit_interval_ms = commit_interval_ms;
+    committer->options.defer_bytes = defer_bytes;
     pthread_cond_signal(&committer->wake);
     pthread_mutex_unlock(&committer->lock);
 }
@@ -423,7 +441,6 @@ int committer_open(struct committer **ret_committer, const struct committer_opti
     if (!committer->options.stretch_bytes)
         committer->options.stretch_bytes = STRETCH_DEFAULT_BYTES;
     committer->stretch_bytes = committer->options.stretch_bytes;
-    committer->deferral.limit_bytes = committer->options.defer_bytes;
     committer->position = options->from;
     atomic_store(&committer->covered, options->from);
     pthread_mutex_init(&committer->lock, NULL);

@@ -15,9 +15,9 @@ struct committer_options {
     struct tables *tables;
     struct room *room;
     uint64_t from;               // position up to which the tables hold everything
-    uint32_t commit_interval_ms; // at most this long after an event its fold is applied
-    uint64_t stretch_bytes;      // or after so many bytes of journal, 0: 16 MiB
-    uint64_t defer_bytes;        // or later while `writer` is busy (deferral.h), 0: never
+    uint32_t commit_interval_ms; // this long after an event its fold is applied,
+    uint64_t stretch_bytes;      // or after so many bytes of journal, 0: 16 MiB;
+    uint64_t defer_bytes;        // later while `writer` is busy (deferral.h), 0: never
     struct os_thread writer;     // that which appends; runs until the committer is closed
     void (*notice)(void *user, enum store_notice_level level, const char *sentence);
     void *notice_user;
@@ -34,7 +34,9 @@ void committer_close(struct committer *committer);
 // when they failed for good.
 int committer_flush(struct committer *committer, struct store_error *err);
 
-void committer_set_interval(struct committer *committer, uint32_t commit_interval_ms);
+// Changes these two options. Any thread.
+void committer_reconfigure(struct committer *committer, uint32_t commit_interval_ms,
+                           uint64_t defer_bytes);
 
 // Position up to which the tables hold everything. Any thread.
 uint64_t committer_covered(struct committer *committer);

@@ -25,7 +25,7 @@ struct deferral {
 // What a look at the broker's thread finds. `cpu_ms` is the processor time that it has used.
 struct deferral_look {
     uint64_t now_ms, cpu_ms;
-    uint64_t behind_bytes; // of the journal, that the tables do not hold
+    uint64_t behind_bytes; // of the journal's files that the tables do not cover
     uint64_t free_bytes;   // on the disk
 };
 

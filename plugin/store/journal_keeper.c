@@ -223,8 +223,8 @@ static bool segment_make_ready(struct journal *journal)
     pthread_mutex_unlock(&journal->lock);
     int rc = journal_prepare(journal, journal->options.segment_bytes, NULL);
     pthread_mutex_lock(&journal->lock);
-    // What the tables take in makes room here.
-    if ((rc == STORE_EFULL || rc == STORE_ENOSPC) && journal->on_bytes)
+    // What the tables take in makes room here, and gives descriptors and mappings back.
+    if (rc && journal->on_bytes)
         journal->on_bytes(journal->on_bytes_user, true);
     return rc == 0;
 }

@@ -323,19 +323,6 @@ int journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
     return 0;
 }
 
-bool journal_segment_is_unused(struct os_dir *dir, const uint8_t store_id[16], uint64_t number)
-{
-    struct segment_image image = {0};
-    struct behind behind = {0};
-    if (segment_image_load(&image, dir, number, store_id, NULL))
-        return segment_is_blank(dir, number);
-    image_search(&image, SEGMENT_HEADER_BYTES, &behind);
-    bool unused =
-        behind.last_position == 0 && torn_bytes_at(&image, SEGMENT_HEADER_BYTES, &behind) == 0;
-    segment_image_release(&image);
-    return unused;
-}
-
 // Adds what a segment that cannot be read holds: nobody knows better than the size of its file.
 static int cut_add_file(struct journal_cut *cut, struct os_dir *dir, uint64_t number,
                         struct store_error *err)

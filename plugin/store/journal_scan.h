@@ -30,10 +30,6 @@ struct journal_cut {
     uint64_t records;             // events behind it that can be read
 };
 
-// Whether nothing of this life of a segment's file was ever written to it, whatever lives before
-// left.
-bool journal_segment_is_unused(struct os_dir *dir, const uint8_t store_id[16], uint64_t number);
-
 // Passes no verdict and changes nothing. Codes other than damage as journal_scan.
 int journal_cut_find(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
                      struct journal_cut *ret_cut, struct store_error *err);

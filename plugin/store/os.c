@@ -396,7 +396,7 @@ int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t
 
 int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
 {
-    static const uint8_t zeros[4096];
+    static const uint8_t zeros[65536];
     uint64_t size = 0;
     int rc = os_file_size(file, &size, err);
     if (rc)

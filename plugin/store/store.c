@@ -206,7 +206,7 @@ static int segments_keep_aside(struct store *store, uint64_t end, uint64_t befor
     for (size_t i = 0; rc == 0 && i < count; i++) {
         char name[SEGMENT_NAME_BYTES], aside[64];
         if (numbers[i] < position_segment(end) || numbers[i] >= before ||
-            journal_segment_is_unused(store->dir, store->store_id, numbers[i]))
+            segment_is_blank(store->dir, numbers[i]))
             continue;
         uint64_t offset = numbers[i] == position_segment(end) ? position_offset(end) : 0;
         segment_name(numbers[i], name);
@@ -523,7 +523,7 @@ void store_reconfigure(struct store *store, const struct store_options *options)
     store->options = merged;
     journal_reconfigure(store->journal, merged.sync, merged.sync_interval_ms,
                         merged.journal_max_bytes);
-    committer_set_interval(store->committer, merged.commit_interval_ms);
+    committer_reconfigure(store->committer, merged.commit_interval_ms, defer_bytes(&merged));
     tables_set_compression(store->tables, merged.compression, merged.compression_level);
 }
 

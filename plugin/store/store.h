@@ -244,7 +244,7 @@ struct store_stats {
         journal_durable; // position known to be on the disk (writer only, else journal_covered)
     uint64_t journal_covered;  // position up to which LMDB holds everything
     uint64_t behind_records;   // records between covered and end
-    uint64_t behind_ms;        // age of the oldest of them, 0: none or unknown
+    uint64_t behind_ms;        // none of them is older, 0: none or unknown
     uint64_t torn_bytes;       // at the journal's end: the next start cuts them
     char journal_damage[1024]; // the sentence with which the next start would refuse the journal;
                                // "": none, or the store is held, and its holder has judged it

@@ -44,8 +44,7 @@ PASSING = {
 
 
 def failing(broker, fault):
-    files = sorted(broker.store.glob(fault.files)) if "*" in fault.files else \
-        [broker.store / fault.files] if fault.files else []
+    files = [broker.store / fault.files] if fault.files else []
     return FailingDisk(broker, fault.calls, files=files)
 
 

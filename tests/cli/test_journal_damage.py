@@ -97,8 +97,9 @@ def test_truncating(damaged):
     topics = cli.run("--store", damaged, "--json", "retained", "ls").json["retained"]
     assert [row["topic"] for row in topics if row["topic"].startswith("added")] == ["added/1"]
     assert cli.run("--store", damaged, "verify").status == 0
-    (aside,) = damaged.glob("torn-*.bin")
-    assert aside.read_bytes() in before.values()
+    # The one with the damage, and the file behind it, of which nobody knows what it held.
+    asides = sorted(damaged.glob("torn-*.bin"))
+    assert asides and all(aside.read_bytes() in before.values() for aside in asides)
     again = cli.run("--store", damaged, *TRUNCATE)
     assert again.status == 0 and again.out == "nothing to cut: the journal can be read to its end\n"
 

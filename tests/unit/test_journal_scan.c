@@ -377,16 +377,6 @@ START_TEST(a_torn_record_may_state_any_length)
 }
 END_TEST
 
-START_TEST(a_segment_in_which_a_record_was_begun_is_not_unused)
-{
-    journal_make(0);
-    ck_assert(journal_segment_is_unused(dir, store_id, 3));
-    file_overwrite(segment_path(3), SEGMENT_HEADER_BYTES, "half a record", 13);
-    ck_assert(!journal_segment_is_unused(dir, store_id, 3));
-    ck_assert(!journal_segment_is_unused(dir, store_id, 2));
-}
-END_TEST
-
 // Neither damage nor another program's bytes in the first header keep a cut from being found; it
 // takes the whole of that file.
 START_TEST(a_cut_where_the_first_header_is_damaged)
@@ -591,7 +581,6 @@ int main(void)
     tcase_add_test(cases, a_perfect_record_inside_a_payload_is_not_taken_for_one);
     tcase_add_test(cases, the_tables_hold_more_than_the_file);
     tcase_add_test(cases, the_tables_hold_more_than_there_is);
-    tcase_add_test(cases, a_segment_in_which_a_record_was_begun_is_not_unused);
     tcase_add_test(cases, a_torn_record_may_state_any_length);
     tcase_add_loop_test(cases, a_cut_where_the_first_header_is_damaged, 0, 2);
     tcase_add_test(cases, a_cut_is_not_looked_for_in_a_newer_journal);
