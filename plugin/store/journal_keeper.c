@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define PREPARE_RETRY_MS 200u
+#define PAGE_PIECE_BYTES 4096u
 // A spare file saves writing zeros under load; an idle journal does without.
 #define SPARE_IDLE_MS 5000u
 
@@ -82,8 +83,10 @@ static int segment_make(struct journal *journal, struct segment **ret_segment,
                         const struct segment_header *header, const char *recycle,
                         struct store_error *err)
 {
+    // With sync always each sync covers one page.
+    bool always = atomic_load(&journal->sync_mode) == STORE_SYNC_ALWAYS;
     int rc = segment_prepare(ret_segment, journal->options.dir, header, recycle[0] ? recycle : NULL,
-                             err);
+                             always ? PAGE_PIECE_BYTES : OS_FILL_PIECE_MAX_BYTES, err);
     if (rc && recycle[0])
         os_dir_remove(journal->options.dir, recycle, NULL);
     if (rc == 0)

@@ -394,9 +394,10 @@ int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t
     return 0;
 }
 
-int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
+int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
+                 struct store_error *err)
 {
-    static const uint8_t zeros[65536];
+    static const uint8_t zeros[OS_FILL_PIECE_MAX_BYTES];
     uint64_t size = 0;
     int rc = os_file_size(file, &size, err);
     if (rc)
@@ -412,7 +413,7 @@ int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
     if (allocated != 0 && allocated != EOPNOTSUPP && allocated != EINVAL)
         return file_error(file, allocated, "allocate space for", err);
     while (size < bytes) {
-        uint64_t chunk = bytes - size < sizeof(zeros) ? bytes - size : sizeof(zeros);
+        uint64_t chunk = bytes - size < piece_bytes ? bytes - size : piece_bytes;
         rc = os_file_write(file, size, zeros, (size_t)chunk, err);
         if (rc)
             return rc;

@@ -72,8 +72,13 @@ int os_file_read(struct os_file *file, uint64_t offset, void *buf, size_t len, s
 int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t len,
                   struct store_error *err);
 
-// Sets the size to exactly `bytes`, with space allocated, and zeros written from the old end on.
-int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err);
+#define OS_FILL_PIECE_MAX_BYTES 65536u
+
+// Sets the size to exactly `bytes`, with space allocated, and zeros written from the old end on, in
+// pieces of `piece_bytes`. The kernel may keep what was written at once as one unit of its cache
+// (large folios), of which each later sync writes the whole. Larger pieces are cheaper.
+int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
+                 struct store_error *err);
 
 // Has the disk keep room for `bytes` at `offset`, without changing size or contents: a file that is
 // written elsewhere can grow into it. Where the file system cannot do that, only that as much is

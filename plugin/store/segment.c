@@ -30,7 +30,7 @@ bool segment_name_parse(const char *name, uint64_t *ret_number)
 }
 
 int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
-                    const struct segment_header *header, const char *recycle,
+                    const struct segment_header *header, const char *recycle, uint32_t piece_bytes,
                     struct store_error *err)
 {
     char name[SEGMENT_NAME_BYTES];
@@ -59,7 +59,7 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
     segment_header_encode(&segment->header, block);
     if ((rc = os_file_open(&segment->file, dir, SEGMENT_PREPARE_NAME,
                            OS_READ | OS_WRITE | OS_CREATE, err)) ||
-        ((rc = os_file_fill(segment->file, segment->header.bytes, err)) &&
+        ((rc = os_file_fill(segment->file, segment->header.bytes, piece_bytes, err)) &&
          !SEEDED(FILL_ERROR_IGNORED)) ||
         // The terminator goes with the header: a recycled file holds an old frame there.
         (rc = os_file_write(segment->file, 0, block, SEGMENT_HEADER_BYTES + FRAME_TERMINATOR_BYTES,

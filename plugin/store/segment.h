@@ -32,9 +32,10 @@ bool segment_name_parse(const char *name, uint64_t *ret_number);
 
 // Makes the segment `header->number` of `header->bytes` (a fresh salt is drawn), in place of
 // `recycle` (a name in the folder, NULL: a new file). Allocated, filled, synced and named durably
-// on return. On failure nothing under the segment's name is left; `recycle` may be gone.
+// on return. `piece_bytes`: see os_file_fill. On failure nothing under the segment's name is left;
+// `recycle` may be gone.
 int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
-                    const struct segment_header *header, const char *recycle,
+                    const struct segment_header *header, const char *recycle, uint32_t piece_bytes,
                     struct store_error *err);
 void segment_close(struct segment *segment); // unmaps; the file stays
 

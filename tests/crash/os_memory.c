@@ -220,8 +220,10 @@ int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t
     return disk_file_write(file->disk, file->file, offset, buf, len, err);
 }
 
-int os_file_fill(struct os_file *file, uint64_t bytes, struct store_error *err)
+int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
+                 struct store_error *err)
 {
+    (void)piece_bytes;
     struct disk_file *at = file_of(file);
     if (at->bytes > bytes)
         return os_file_truncate(file, bytes, err);

@@ -194,7 +194,7 @@ static int do_fill(void)
     uint8_t bytes[1000];
     size_t len = 0;
     ck_assert_int_eq(truncate(path_in(folder, "a.file"), 10), 0);
-    int rc = os_file_fill(file, 200000, &err);
+    int rc = os_file_fill(file, 200000, OS_FILL_PIECE_MAX_BYTES, &err);
     if (rc == 0) {
         ck_assert_uint_eq(file_bytes(path_in(folder, "a.file")), 200000);
         ck_assert_int_eq(os_file_read(file, 199000, bytes, sizeof(bytes), &len, NULL), 0);
@@ -294,7 +294,7 @@ static int do_map_sync(void)
     static uint8_t found[BYTES];
     void *address = NULL;
     size_t len = 0;
-    ck_assert_int_eq(os_file_fill(file, BYTES, &err), 0);
+    ck_assert_int_eq(os_file_fill(file, BYTES, 4096, &err), 0);
     ck_assert_int_eq(os_file_map(file, BYTES, &address, &err), 0);
     uint8_t *map = address;
     memset(map, 'm', BYTES);
