@@ -3,8 +3,10 @@
 // Preloaded into the command line: the FAIL_AT-th call of the function FAIL_CALL fails, with the
 // error number FAIL_ERRNO, or is not made at all since the process gets the signal FAIL_SIGNAL.
 // Calls of its children count; CALLS_TO names a file for their number in all.
-// Both kinds of each call are wrapped, so neither may stand for the other.
+// Both kinds of each call are wrapped, so neither may stand for the other, nor a checking one for
+// them.
 #undef _FILE_OFFSET_BITS
+#undef _FORTIFY_SOURCE
 
 #include "shared_count.h"
 
