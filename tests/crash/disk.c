@@ -415,13 +415,8 @@ static int granules_sync(struct disk *disk, unsigned number, size_t first, size_
     return 0;
 }
 
-int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
+static int sync_end(struct disk *disk, int rc)
 {
-    struct disk_file *at = &disk->files[number];
-    uint64_t bytes = at->bytes;
-    int rc = granules_sync(disk, number, 0, at->room / DISK_GRANULE_BYTES - 1, err);
-    if (rc == 0 || disk->failure.after_sync == DISK_MARKED_CLEAN)
-        at->durable_bytes = bytes;
     if (rc)
         return rc;
     disk_look(disk);
@@ -429,16 +424,21 @@ int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
     return 0;
 }
 
+int disk_file_sync(struct disk *disk, unsigned number, struct store_error *err)
+{
+    struct disk_file *at = &disk->files[number];
+    uint64_t bytes = at->bytes;
+    int rc = granules_sync(disk, number, 0, at->room / DISK_GRANULE_BYTES - 1, err);
+    if (rc == 0 || disk->failure.after_sync == DISK_MARKED_CLEAN)
+        at->durable_bytes = bytes;
+    return sync_end(disk, rc);
+}
+
 int disk_map_sync(struct disk *disk, unsigned number, uint64_t offset, uint64_t bytes,
                   struct store_error *err)
 {
-    int rc = granules_sync(disk, number, (size_t)offset / DISK_GRANULE_BYTES,
-                           (size_t)(offset + bytes - 1) / DISK_GRANULE_BYTES, err);
-    if (rc)
-        return rc;
-    disk_look(disk);
-    disk_point(disk);
-    return 0;
+    return sync_end(disk, granules_sync(disk, number, (size_t)offset / DISK_GRANULE_BYTES,
+                                        (size_t)(offset + bytes - 1) / DISK_GRANULE_BYTES, err));
 }
 
 int disk_range_sync(struct disk *disk, unsigned number, uint64_t offset, size_t len,
