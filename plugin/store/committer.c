@@ -17,8 +17,6 @@
 // Live segments beyond which a stretch that folded to nothing is committed all the same, so that
 // the journal can be recycled.
 #define LIVE_SEGMENTS_MAX 2u
-// Each takes a descriptor and a mapping.
-#define LIVE_SEGMENTS_DEFERRED_MAX 64u
 #define APPLY_RETRY_MS 1000u
 // The broker may make a session's worth of queue entries for a message that was admitted.
 #define RESERVE_PER_SESSION_BYTES 160u
@@ -295,16 +293,16 @@ static bool committer_defers(struct committer *committer, bool retry, uint64_t n
         return false;
     pthread_mutex_unlock(&committer->lock);
     journal_usage(committer->options.journal, &usage);
-    bool defers = usage.live <= LIVE_SEGMENTS_DEFERRED_MAX &&
-                  !room_is_short(committer->options.room) &&
-                  deferral_goes_on(&committer->deferral,
+    bool urgent = room_is_short(committer->options.room) || atomic_load(&committer->urgent);
+    bool defers = deferral_goes_on(&committer->deferral,
                                    &(struct deferral_look){
                                        .now_ms = now_ms,
                                        .cpu_ms = os_thread_cpu_ms(committer->options.writer),
                                        .behind_bytes = usage.live_bytes,
+                                       .behind_files = usage.live,
                                        .free_bytes = room_free_bytes(committer->options.room),
-                                   }) &&
-                  !atomic_load(&committer->urgent);
+                                       .urgent = urgent,
+                                   });
     pthread_mutex_lock(&committer->lock);
     return defers;
 }

@@ -22,7 +22,8 @@ bool deferral_goes_on(struct deferral *deferral, const struct deferral_look *loo
         deferral->looked_ms = look->now_ms;
         deferral->looked_cpu_ms = look->cpu_ms;
     }
-    deferral->runs = !idle && look->behind_bytes < deferral->limit_bytes &&
+    deferral->runs = !idle && !look->urgent && look->behind_files <= DEFERRAL_MAX_FILES &&
+                     look->behind_bytes < deferral->limit_bytes &&
                      look->behind_bytes < look->free_bytes / DEFERRAL_FREE_SHARE &&
                      look->now_ms - deferral->since_ms < DEFERRAL_MAX_MS;
     return deferral->runs;

@@ -14,6 +14,7 @@
 #define DEFERRAL_LOOK_MS 50u
 #define DEFERRAL_MAX_MS 10000u
 #define DEFERRAL_MAX_BYTES (256u * 1024u * 1024u)
+#define DEFERRAL_MAX_FILES 64u // each takes a descriptor and a mapping
 #define DEFERRAL_FREE_SHARE 4u // as many times what is behind must be free
 
 struct deferral {
@@ -26,7 +27,9 @@ struct deferral {
 struct deferral_look {
     uint64_t now_ms, cpu_ms;
     uint64_t behind_bytes; // of the journal's files that the tables do not cover
-    uint64_t free_bytes;   // on the disk
+    uint64_t behind_files;
+    uint64_t free_bytes; // on the disk
+    bool urgent;         // the journal cannot have another file, or the tables no room
 };
 
 // Called when it is time to apply, and then each DEFERRAL_LOOK_MS for as long as it returns true.

@@ -87,7 +87,7 @@ void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t
                          uint64_t max_bytes);
 
 // Calls `fn` when appended bytes since the last call of `fn` pass `bytes`, and, as urgent, when
-// there is no room for another segment; on the writer's or the keeper's thread, with a lock held,
+// another segment cannot be had; on the writer's or the keeper's thread, with a lock held,
 // so it must only wake somebody. Not called any more once this has returned for another `fn`. The
 // writer's thread.
 typedef void journal_on_bytes_fn(void *user, bool urgent);

@@ -66,6 +66,24 @@ START_TEST(it_ends_at_the_limit_of_bytes)
 }
 END_TEST
 
+START_TEST(it_ends_at_the_limit_of_files)
+{
+    look.behind_files = DEFERRAL_MAX_FILES;
+    ck_assert(deferral_goes_on(&deferral, &look));
+    look.behind_files++;
+    ck_assert(!goes_on_after(DEFERRAL_LOOK_MS, DEFERRAL_LOOK_MS));
+}
+END_TEST
+
+START_TEST(it_ends_at_once_when_room_is_wanted)
+{
+    ck_assert(deferral_goes_on(&deferral, &look));
+    look.urgent = true;
+    ck_assert(!goes_on_after(1, 1));
+    ck_assert(!deferral_goes_on(&deferral, &look));
+}
+END_TEST
+
 START_TEST(it_ends_while_the_disk_has_room)
 {
     look.free_bytes = (uint64_t)DEFERRAL_FREE_SHARE * (FEW_BYTES + 1);
@@ -107,6 +125,8 @@ int main(void)
     tcase_add_test(tcase, the_first_look_only_begins);
     tcase_add_test(tcase, a_look_too_early_tells_nothing);
     tcase_add_test(tcase, it_ends_at_the_limit_of_bytes);
+    tcase_add_test(tcase, it_ends_at_the_limit_of_files);
+    tcase_add_test(tcase, it_ends_at_once_when_room_is_wanted);
     tcase_add_test(tcase, it_ends_while_the_disk_has_room);
     tcase_add_test(tcase, it_ends_in_time);
     tcase_add_test(tcase, the_next_one_has_its_own_time);
