@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "maintain.h"
 
-#include "journal_scan.h"
 #include "store_internal.h"
 #include "tables_copy.h"
 
@@ -43,10 +42,8 @@ int store_backup(struct store *store, uint32_t wait_ms, archive_write_fn *write,
     struct store_backup_report report = {0};
     struct archive_writer writer = {.write = write, .user = user};
     struct tables_meta meta;
-    uint64_t covered = 0, end = 0;
-    int rc = covered_position(store, &covered, err);
-    if (rc == 0)
-        rc = journal_count(store->dir, store->store_id, covered, &report.behind_records, &end, err);
+    uint64_t end = 0;
+    int rc = store_behind(store, &meta, &report.behind_records, &end, err);
     if (rc == 0 && report.behind_records)
         rc = tables_wait(store, end, wait_ms, err);
     if (rc == 0)

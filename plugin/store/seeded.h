@@ -63,7 +63,8 @@
     X(50, LOCK_NOT_TAKEN, "the store is not locked")                                           \
     X(51, LINKS_FOLLOWED, "symbolic links are followed")                                       \
     X(52, HEAD_NOT_SETTLED, "tables are written before the disk has the head that is seen")    \
-    X(53, SYNC_RANGE_SHORT, "half of what the journal got is synced")
+    X(53, SYNC_RANGE_SHORT, "half of what the journal got is synced")                          \
+    X(54, LOOKED_ONCE, "what a reader counted is believed although its segment went")
 
 #define SEEDED_NUMBER(number, name, text) SEEDED_##name = number,
 enum seeded_bug { SEEDED_LIST(SEEDED_NUMBER) };

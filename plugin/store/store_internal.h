@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
-// What store.c and store_stats.c share.
+// What the files of a store share.
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
@@ -37,5 +37,13 @@ struct store {
 // aside.
 int store_open_cut(struct store **ret_store, const struct store_options *options,
                    const struct store_cut *cut, struct store_error *err);
+
+// How far the tables are behind the journal, also beside its writer: *ret_records events stand
+// between `covered` of *ret_meta and *ret_end, where the journal ended while this looked. A writer
+// gives segments back that its tables hold; if it did so to one that was being read, this looks
+// again, for what was read says nothing. Any thread.
+//   STORE_EIO  the writer was faster each time
+int store_behind(struct store *store, struct tables_meta *ret_meta, uint64_t *ret_records,
+                 uint64_t *ret_end, struct store_error *err);
 
 #endif

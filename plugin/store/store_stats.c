@@ -80,15 +80,17 @@ static int journal_judge(struct store *store, struct store_stats *stats, struct 
     return rc;
 }
 
-static int behind_stats(struct store *store, int64_t caught_up_ms, struct store_stats *stats,
+static int behind_stats(struct store *store, struct tables_meta *meta, struct store_stats *stats,
                         struct store_error *err)
 {
+    stats->journal_covered = meta->covered;
     int rc = stats->lock_holder[0] || store->lock
-                 ? journal_count(store->dir, store->store_id, stats->journal_covered,
-                                 &stats->behind_records, &stats->journal_end, err)
+                 ? store_behind(store, meta, &stats->behind_records, &stats->journal_end, err)
                  : journal_judge(store, stats, err);
+    stats->journal_covered = meta->covered;
     if (rc || stats->behind_records == 0)
         return rc;
+    int64_t caught_up_ms = (int64_t)meta->caught_up_ms;
     int64_t behind_ms = caught_up_ms ? os_realtime_ms() - caught_up_ms : 0;
     stats->behind_ms = behind_ms > 0 ? (uint64_t)behind_ms : 0;
     return 0;
@@ -108,10 +110,10 @@ int store_stats(struct store *store, struct store_stats *ret_stats, struct store
         snprintf(stats.store_id + 2 * i, 3, "%02x", meta.store_id[i]);
     stats.format_version = meta.format_version;
     stats.life = meta.life;
-    stats.journal_covered = meta.covered;
-    if ((rc = behind_stats(store, (int64_t)meta.caught_up_ms, &stats, err)))
+    if ((rc = behind_stats(store, &meta, &stats, err)))
         return rc;
-    stats.journal_durable = store->journal ? journal_durable(store->journal) : meta.covered;
+    stats.journal_durable =
+        store->journal ? journal_durable(store->journal) : stats.journal_covered;
     *ret_stats = stats;
     return 0;
 }
