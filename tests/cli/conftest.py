@@ -8,6 +8,7 @@ import end_to_end  # noqa: F401, first of these
 from as_root import (  # noqa: F401, hooks
     pytest_collection_modifyitems, pytest_sessionfinish, pytest_terminal_summary,
 )  # fmt: skip
+from own_folder import pytest_configure, pytest_unconfigure  # noqa: F401, hooks
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ import story
 import wire
 from as_root import as_root
 from mosquitto_db import Writer
+from own_folder import let_others_enter
 from rawmqtt import Client
 from story import brokers
 
@@ -451,10 +452,7 @@ def test_it_is_read_before_becoming_the_owner(tmp_path):
     source = tmp_path / "some.db"
     source.write_bytes(GOOD)
     source.chmod(0o600)
-    tmp_path.chmod(0o711)
-    for folder in (*tmp_path.parents,):
-        if folder.stat().st_uid == 0 and folder.name.startswith("pytest-"):
-            folder.chmod(0o711)
+    let_others_enter(source)
     (tmp_path / "theirs").mkdir()
     os.chown(tmp_path / "theirs", 1234, 1234)
     result = run_import(source, tmp_path / "theirs" / "new")

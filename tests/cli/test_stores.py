@@ -9,6 +9,7 @@ import pytest
 import cli
 import end_to_end  # noqa: F401, first of these
 from as_root import as_root
+from own_folder import let_others_enter
 
 READERS = [
     ["status"], ["export"], ["session", "ls"], ["session", "show", "beta"], ["queue", "ls"],
@@ -83,8 +84,7 @@ def test_open_to_others(command, store):
 @pytest.mark.parametrize("command", READERS + WRITERS, ids=" ".join)
 def test_another_users(command, store):
     busy = store("busy")
-    for parent in busy.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
+    let_others_enter(busy)
     for path in [busy, *busy.iterdir()]:
         os.chown(path, 4711, 4711)
     result = cli.run_as(4712, "--store", busy, *command)
@@ -100,8 +100,7 @@ def test_root_leaves_the_owner_what_is_his(command, store):
     (crashed / "lock.mdb").unlink(missing_ok=True)
     for path in [crashed, *crashed.iterdir()]:
         os.chown(path, 4711, 4711)
-    for parent in crashed.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
+    let_others_enter(crashed)
     result = cli.run("--store", crashed, *command)
     assert result.status == 0, result
     for path in crashed.iterdir():
