@@ -198,7 +198,9 @@ struct store_segment {
 };
 typedef int store_segment_fn(void *user, const struct store_segment *segment);
 
-// Walks the segment files in the order of their numbers. Works beside a running broker.
+// Walks the segment files in the order of their numbers. Works beside a running broker. A damaged
+// one is told as such; what keeps a sound one from being read ends the walk: STORE_EIO,
+// STORE_ENOMEM, STORE_EUNSAFE, STORE_EVERSION, or what `fn` returns.
 int store_each_segment(struct store *store, store_segment_fn *fn, void *user,
                        struct store_error *err);
 

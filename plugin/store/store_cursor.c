@@ -218,39 +218,59 @@ static int segment_count(struct store *store, struct store_segment *segment,
     return rc;
 }
 
+// What is to be told of a segment but its state. Codes as store_cursor_next.
+static int segment_look(struct store *store, uint64_t number, struct store_segment *ret_segment,
+                        struct store_error *err)
+{
+    struct segment_header header = {0};
+    uint64_t first = position_of(number, SEGMENT_HEADER_BYTES);
+    int rc = segment_header_load(store->dir, number, &header, err);
+    *ret_segment = (struct store_segment){.number = number,
+                                          .bytes = header.bytes,
+                                          .life = header.life,
+                                          .created_ms = header.created_ms,
+                                          .first_position = first,
+                                          .end_position = first};
+    return rc ? rc : segment_count(store, ret_segment, err);
+}
+
+static const char *segment_state(const struct store_segment *segment, bool damaged,
+                                 uint64_t covered)
+{
+    // Behind what the tables hold lies nothing that anybody needs, perhaps half a file.
+    bool behind = segment->number < position_segment(covered);
+    if (damaged)
+        return behind ? "covered" : "damaged";
+    if (segment->end_position == segment->first_position)
+        return behind ? "covered" : "ready";
+    return segment->end_position <= covered ? "covered" : "live";
+}
+
 int store_each_segment(struct store *store, store_segment_fn *fn, void *user,
                        struct store_error *err)
 {
-    struct tables_meta meta;
     uint64_t *numbers = NULL;
     size_t count = 0;
-    int rc = tables_meta(store->tables, &meta, err);
-    if (rc == 0)
-        rc = segment_list(store->dir, &numbers, &count, err);
+    int rc = segment_list(store->dir, &numbers, &count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct segment_header header = {0};
+        struct store_segment segment;
         struct store_error reason = {0};
-        rc = segment_header_load(store->dir, numbers[i], &header, &reason);
-        if (rc == STORE_ENOTFOUND) { // recycled meanwhile
-            rc = 0;
+        struct tables_meta meta;
+        int look_rc = segment_look(store, numbers[i], &segment, &reason);
+        if (look_rc == STORE_ENOTFOUND) // recycled meanwhile
             continue;
+        bool damaged = look_rc == STORE_EDAMAGED || look_rc == STORE_EFOREIGN;
+        if (look_rc && !damaged) {
+            rc = look_rc;
+            if (err)
+                *err = reason;
+            break;
         }
-        uint64_t first = position_of(numbers[i], SEGMENT_HEADER_BYTES);
-        bool behind = numbers[i] < position_segment(meta.covered);
-        struct store_segment segment = {.number = numbers[i],
-                                        .bytes = header.bytes,
-                                        .life = header.life,
-                                        .created_ms = header.created_ms,
-                                        .first_position = first,
-                                        .end_position = first,
-                                        // Behind, a crash may leave a file that was being recycled.
-                                        .state = behind ? "covered" : "damaged"};
-        if (rc == 0)
-            rc = segment_count(store, &segment, &reason);
-        if (rc == 0 && segment.end_position == first)
-            segment.state = behind ? "covered" : "ready";
-        else if (rc == 0)
-            segment.state = segment.end_position <= meta.covered ? "covered" : "live";
+        // Read behind the segment: a writer may have recycled it under our eyes.
+        rc = tables_meta(store->tables, &meta, err);
+        if (rc)
+            break;
+        segment.state = segment_state(&segment, damaged, meta.covered);
         rc = fn(user, &segment);
     }
     free(numbers);
