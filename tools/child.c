@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "child.h"
 
+#include "interrupt.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
@@ -172,6 +174,7 @@ int child_probe_all(struct context *ctx, int (*work)(struct context *ctx), int *
     sigaction(SIGHUP, &forward, &old_hup);
     sigaction(SIGINT, &ignore, &old_int);
     sigaction(SIGQUIT, &ignore, &old_quit);
+    interrupt_pass_on(pid);
     int status = child_wait(pid, ret_signal);
     sigaction(SIGTERM, &old_term, NULL);
     sigaction(SIGHUP, &old_hup, NULL);

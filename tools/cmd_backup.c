@@ -145,8 +145,9 @@ int cmd_backup(struct context *ctx)
     int status = output_open(ctx, ctx->args->positional[0]);
     int signal_number = 0;
     if (status == STATUS_DONE) {
-        // The child hears Ctrl-C until it is done; then it is too late.
-        interrupt_shut();
+        // The child hears Ctrl-C until it is done; then it is too late, and we must not be ended by
+        // it.
+        interrupt_catch();
         status = child_probe_all(ctx, work, &signal_number);
         status = output_close(status);
         status = child_conclude(ctx, status, signal_number);

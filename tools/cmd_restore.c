@@ -75,8 +75,8 @@ int cmd_restore(struct context *ctx)
     restore.fd = standard ? STDIN_FILENO : open(restore.file, O_RDONLY | O_CLOEXEC);
     if (restore.fd < 0)
         return context_refuse(STATUS_ERROR, "cannot read %s: %s", restore.file, strerror(errno));
-    // The child hears Ctrl-C until it is done; then it is too late.
-    interrupt_shut();
+    // The child hears Ctrl-C until it is done; then it is too late, and we must not be ended by it.
+    interrupt_catch();
     int status = child_run(ctx, work);
     if (!standard)
         close(restore.fd);

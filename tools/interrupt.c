@@ -23,6 +23,12 @@ bool interrupt_pending(void)
     return pending != 0;
 }
 
+void interrupt_pass_on(pid_t child)
+{
+    if (pending)
+        kill(child, pending);
+}
+
 bool interrupt_shut(void)
 {
     signal(SIGINT, SIG_IGN);

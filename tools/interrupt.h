@@ -5,10 +5,15 @@
 #define TOOLS_INTERRUPT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
-// From here on the two signals only set a mark; calls that wait return early with EINTR.
+// From here on the two signals only set a mark, which a child inherits; calls that wait return
+// early with EINTR.
 void interrupt_catch(void);
 bool interrupt_pending(void);
+
+// Sends a signal that came on to a child that may have been made before.
+void interrupt_pass_on(pid_t child);
 
 // Ends the process by the signal that came, if one did: after tidying up.
 void interrupt_die(void);
