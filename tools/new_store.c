@@ -94,10 +94,15 @@ int new_store_finish(struct new_store *new_store, struct context *ctx, const cha
         return status;
     if (!interrupt_shut())
         return STATUS_ERROR;
-    if (rename(new_store->path, target) != 0 || folder_above_sync(target) != 0)
+    if (rename(new_store->path, target) != 0)
         return context_refuse(STATUS_ERROR, "cannot rename %s to %s: %s", new_store->path, target,
                               strerror(errno));
     new_store->exists = false;
+    if (folder_above_sync(target) != 0)
+        return context_refuse(STATUS_ERROR,
+                              "%s is complete, but the folder it is in cannot be synced: %s; a "
+                              "power cut may take it back",
+                              target, strerror(errno));
     new_store_note_owner(target);
     return STATUS_DONE;
 }

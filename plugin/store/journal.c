@@ -12,6 +12,8 @@
 // What a message brings besides its payload and strings: frames, fixed fields, the link of a new
 // segment, one queue entry.
 #define ADMIT_OVERHEAD_BYTES 4096u
+// Pages of a record of this size or more are made present at once, not by a fault each.
+#define LARGE_BYTES 131072u
 #define READY_WAIT_MS 1000u
 
 void journal_say(struct journal *journal, enum store_notice_level level, const char *format, ...)
@@ -204,6 +206,10 @@ int journal_append(struct journal *journal, const struct event *event, struct st
     if (current_room(journal) < total && (rc = journal_make_room(journal, total, err)))
         return rc;
 
+    if (total >= LARGE_BYTES) {
+        uint64_t page = journal->offset & ~(uint64_t)4095;
+        os_map_populate(journal->current->map + page, (size_t)(journal->offset - page + total));
+    }
     frame_append(journal, event, body_bytes);
     populate_ask(journal);
     if (event->type != RECORD_LOOP_MARK) {

@@ -83,10 +83,12 @@ static int segment_make(struct journal *journal, struct segment **ret_segment,
                         const struct segment_header *header, const char *recycle,
                         struct store_error *err)
 {
-    // With sync always each sync covers one page.
+    // With sync always each sync covers one page, and must be as short as it can be.
     bool always = atomic_load(&journal->sync_mode) == STORE_SYNC_ALWAYS;
+    struct segment_zeros zeros = {
+        .synced = always, .piece_bytes = always ? PAGE_PIECE_BYTES : OS_ZERO_PIECE_MAX_BYTES};
     int rc = segment_prepare(ret_segment, journal->options.dir, header, recycle[0] ? recycle : NULL,
-                             always ? PAGE_PIECE_BYTES : OS_FILL_PIECE_MAX_BYTES, err);
+                             zeros, err);
     if (rc && recycle[0])
         os_dir_remove(journal->options.dir, recycle, NULL);
     if (rc == 0)

@@ -394,32 +394,38 @@ int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t
     return 0;
 }
 
-int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
-                 struct store_error *err)
+int os_file_reserve(struct os_file *file, uint64_t bytes, uint64_t *ret_written, bool *ret_kept,
+                    struct store_error *err)
 {
-    static const uint8_t zeros[OS_FILL_PIECE_MAX_BYTES];
     uint64_t size = 0;
     int rc = os_file_size(file, &size, err);
+    if (rc == 0 && size > bytes)
+        rc = os_file_truncate(file, bytes, err);
     if (rc)
         return rc;
-    if (size > bytes)
-        return os_file_truncate(file, bytes, err);
-
-    // Allocating first gives ENOSPC before a byte is written, and extents in one piece.
-    int allocated;
-    do {
-        allocated = posix_fallocate(file->fd, 0, (off_t)bytes);
-    } while (allocated == EINTR);
-    if (allocated != 0 && allocated != EOPNOTSUPP && allocated != EINVAL)
-        return file_error(file, allocated, "allocate space for", err);
-    while (size < bytes) {
-        uint64_t chunk = bytes - size < piece_bytes ? bytes - size : piece_bytes;
-        rc = os_file_write(file, size, zeros, (size_t)chunk, err);
-        if (rc)
-            return rc;
-        size += chunk;
+    *ret_kept = true;
+    *ret_written = size < bytes ? size : bytes;
+    while (fallocate(file->fd, 0, 0, (off_t)bytes) != 0) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS) {
+            *ret_kept = false;
+            return os_file_truncate(file, bytes, err);
+        }
+        if (errno != EINTR)
+            return file_error(file, errno, "allocate space for", err);
     }
     return 0;
+}
+
+int os_file_zero(struct os_file *file, uint64_t from, uint64_t to, uint32_t piece_bytes,
+                 struct store_error *err)
+{
+    static const uint8_t zeros[OS_ZERO_PIECE_MAX_BYTES];
+    int rc = 0;
+    for (uint64_t at = from; rc == 0 && at < to; at += piece_bytes) {
+        uint64_t chunk = to - at < piece_bytes ? to - at : piece_bytes;
+        rc = os_file_write(file, at, zeros, (size_t)chunk, err);
+    }
+    return rc;
 }
 
 static int free_check(struct os_file *file, uint64_t bytes, struct store_error *err)

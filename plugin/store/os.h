@@ -72,12 +72,18 @@ int os_file_read(struct os_file *file, uint64_t offset, void *buf, size_t len, s
 int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t len,
                   struct store_error *err);
 
-#define OS_FILL_PIECE_MAX_BYTES 65536u
+#define OS_ZERO_PIECE_MAX_BYTES 65536u
 
-// Sets the size to exactly `bytes`, with space allocated, and zeros written from the old end on, in
-// pieces of `piece_bytes`. The kernel may keep what was written at once as one unit of its cache
-// (large folios), of which each later sync writes the whole. Larger pieces are cheaper.
-int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
+// Sets the size to exactly `bytes`, with space allocated. What was not written before, from
+// *ret_written on, reads as zeros. *ret_kept: the file system keeps the space, so that no later
+// write there is short of it; else only os_file_zero makes sure. Not durable before os_file_sync.
+int os_file_reserve(struct os_file *file, uint64_t bytes, uint64_t *ret_written, bool *ret_kept,
+                    struct store_error *err);
+
+// Writes zeros from `from` up to `to`, in pieces of `piece_bytes`. The kernel may keep what was
+// written at once as one unit of its cache (large folios), of which each later sync writes the
+// whole. Larger pieces are cheaper. Not durable before os_file_sync.
+int os_file_zero(struct os_file *file, uint64_t from, uint64_t to, uint32_t piece_bytes,
                  struct store_error *err);
 
 // Has the disk keep room for `bytes` at `offset`, without changing size or contents: a file that is

@@ -132,7 +132,7 @@ bool payload_compress(struct payload_compressor *compressor, struct span content
     ZSTD_CCtx_refCDict(compressor->context, with ? compressor->dictionary : NULL);
     size_t size = ZSTD_compress2(compressor->context, compressor->frame.bytes, room, content.data,
                                  content.len);
-    if (ZSTD_isError(size) || size <= MAGIC_BYTES) {
+    if (ZSTD_isError(size)) {
         // Else it stays within the frame that it could not end, and takes no other dictionary.
         ZSTD_CCtx_reset(compressor->context, ZSTD_reset_session_only);
         return false;

@@ -54,7 +54,8 @@ static int journal_begin(struct os_dir *dir, struct tables *tables, struct store
                                     .bytes = SEGMENT_MIN_BYTES,
                                     .created_ms = os_realtime_ms()};
     memcpy(header.store_id, meta.store_id, sizeof(header.store_id));
-    if ((rc = segment_prepare(&segment, dir, &header, NULL, OS_FILL_PIECE_MAX_BYTES, err)) == 0 &&
+    struct segment_zeros zeros = {.synced = true, .piece_bytes = OS_ZERO_PIECE_MAX_BYTES};
+    if ((rc = segment_prepare(&segment, dir, &header, NULL, zeros, err)) == 0 &&
         (rc = fold_new(&nothing, err)) == 0)
         rc = tables_apply(tables, nothing, position_of(header.number, SEGMENT_HEADER_BYTES), false,
                           err);

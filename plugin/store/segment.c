@@ -29,9 +29,32 @@ bool segment_name_parse(const char *name, uint64_t *ret_number)
     return true;
 }
 
+// Gives the file its size, its header, synced, and zeros.
+static int segment_fill(struct segment *segment, const uint8_t *block, struct segment_zeros zeros,
+                        struct store_error *err)
+{
+    struct os_file *file = segment->file;
+    uint64_t bytes = segment->header.bytes, written = 0;
+    bool kept = false;
+    int rc = os_file_reserve(file, bytes, &written, &kept, err);
+    bool late = kept && !zeros.synced;
+    if (rc == 0 && !late)
+        rc = os_file_zero(file, written, bytes, zeros.piece_bytes, err);
+    if (SEEDED(FILL_ERROR_IGNORED))
+        rc = 0;
+    // The terminator goes with the header: a recycled file holds an old frame there.
+    if (rc ||
+        (rc = os_file_write(file, 0, block, SEGMENT_HEADER_BYTES + FRAME_TERMINATOR_BYTES, err)) ||
+        (!SEEDED(SEGMENT_NOT_SYNCED) && (rc = os_file_sync(file, err))))
+        return rc;
+    if (written < SEGMENT_HEADER_BYTES)
+        written = SEGMENT_HEADER_BYTES;
+    return late ? os_file_zero(file, written, bytes, zeros.piece_bytes, err) : 0;
+}
+
 int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
-                    const struct segment_header *header, const char *recycle, uint32_t piece_bytes,
-                    struct store_error *err)
+                    const struct segment_header *header, const char *recycle,
+                    struct segment_zeros zeros, struct store_error *err)
 {
     char name[SEGMENT_NAME_BYTES];
     segment_name(header->number, name);
@@ -59,12 +82,7 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
     segment_header_encode(&segment->header, block);
     if ((rc = os_file_open(&segment->file, dir, SEGMENT_PREPARE_NAME,
                            OS_READ | OS_WRITE | OS_CREATE, err)) ||
-        ((rc = os_file_fill(segment->file, segment->header.bytes, piece_bytes, err)) &&
-         !SEEDED(FILL_ERROR_IGNORED)) ||
-        // The terminator goes with the header: a recycled file holds an old frame there.
-        (rc = os_file_write(segment->file, 0, block, SEGMENT_HEADER_BYTES + FRAME_TERMINATOR_BYTES,
-                            err)) ||
-        (!SEEDED(SEGMENT_NOT_SYNCED) && (rc = os_file_sync(segment->file, err))) ||
+        (rc = segment_fill(segment, block, zeros, err)) ||
         (rc = os_dir_rename(dir, SEGMENT_PREPARE_NAME, name, err)))
         goto done;
     named = true;

@@ -30,13 +30,21 @@ struct segment_image {
 void segment_name(uint64_t number, char *dst); // dst: SEGMENT_NAME_BYTES
 bool segment_name_parse(const char *name, uint64_t *ret_number);
 
+// What is made sure of before a new segment gets its name, besides its header.
+struct segment_zeros {
+    // The disk has the zeros of the whole file, so that no later sync has to tell it which blocks
+    // are in use. Else it may get them at any time, if it keeps the room for them.
+    bool synced;
+    uint32_t piece_bytes; // see os_file_zero
+};
+
 // Makes the segment `header->number` of `header->bytes` (a fresh salt is drawn), in place of
-// `recycle` (a name in the folder, NULL: a new file). Allocated, filled, synced and named durably
-// on return. `piece_bytes`: see os_file_fill. On failure nothing under the segment's name is left;
+// `recycle` (a name in the folder, NULL: a new file). Allocated, written with zeros, its header
+// synced, and named durably on return. On failure nothing under the segment's name is left;
 // `recycle` may be gone.
 int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
-                    const struct segment_header *header, const char *recycle, uint32_t piece_bytes,
-                    struct store_error *err);
+                    const struct segment_header *header, const char *recycle,
+                    struct segment_zeros zeros, struct store_error *err);
 void segment_close(struct segment *segment); // unmaps; the file stays
 
 // Reads the header block only. STORE_EDAMAGED also if the file is shorter than it says.

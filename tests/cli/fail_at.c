@@ -68,6 +68,10 @@ FAIL(ssize_t, pread, (int fd, void *data, size_t len, off_t at), (fd, data, len,
 FAIL_AS("pread", ssize_t, pread64, (int fd, void *data, size_t len, off64_t at),
         (fd, data, len, at), -1)
 
+FAIL(int, fsync, (int fd), (fd), -1)
+FAIL(int, fdatasync, (int fd), (fd), -1)
+FAIL(int, msync, (void *at, size_t len, int flags), (at, len, flags), -1)
+
 FAIL(int, mdb_env_open, (MDB_env * env, const char *path, unsigned flags, mdb_mode_t mode),
      (env, path, flags, mode), errno)
 FAIL(int, mdb_txn_begin, (MDB_env * env, MDB_txn *above, unsigned flags, MDB_txn **txn),
@@ -75,3 +79,6 @@ FAIL(int, mdb_txn_begin, (MDB_env * env, MDB_txn *above, unsigned flags, MDB_txn
 FAIL(int, mdb_stat, (MDB_txn * txn, MDB_dbi dbi, MDB_stat *stat), (txn, dbi, stat), errno)
 FAIL(int, mdb_cursor_get, (MDB_cursor * cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op),
      (cursor, key, value, op), errno)
+FAIL(int, mdb_put, (MDB_txn * txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags),
+     (txn, dbi, key, value, flags), errno)
+FAIL(int, mdb_txn_commit, (MDB_txn * txn), (txn), errno)

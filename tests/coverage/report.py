@@ -33,8 +33,6 @@ FILES = {
     "plugin/store/archive.c": "format: the archive of a backup",
     "plugin/store/properties_wire.c": "format: properties of messages and wills",
     "plugin/store/payload.c": "format: compressed contents",
-    "plugin/store/dictionary.c": "format: dictionaries",
-    "plugin/store/tables_dictionaries.c": "which dictionaries are kept, and lost ones",
     "plugin/store/segment.c": "recovery: files of the journal, and whether they are what they say",
     "plugin/store/journal_scan.c": "recovery: where the journal ends, and the verdict",
     "plugin/store/replay.c": "recovery: the journal into the tables; torn tails",

@@ -220,11 +220,12 @@ int os_file_write(struct os_file *file, uint64_t offset, const void *buf, size_t
     return disk_file_write(file->disk, file->file, offset, buf, len, err);
 }
 
-int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
-                 struct store_error *err)
+int os_file_reserve(struct os_file *file, uint64_t bytes, uint64_t *ret_written, bool *ret_kept,
+                    struct store_error *err)
 {
-    (void)piece_bytes;
     struct disk_file *at = file_of(file);
+    *ret_kept = true;
+    *ret_written = at->bytes < bytes ? at->bytes : bytes;
     if (at->bytes > bytes)
         return os_file_truncate(file, bytes, err);
     disk_point(file->disk);
@@ -232,6 +233,16 @@ int os_file_fill(struct os_file *file, uint64_t bytes, uint32_t piece_bytes,
     at->bytes += rc ? (bytes - at->bytes) / 2 : bytes - at->bytes;
     disk_point(file->disk);
     return rc;
+}
+
+// What is not written reads as zeros here too.
+int os_file_zero(struct os_file *file, uint64_t from, uint64_t to, uint32_t piece_bytes,
+                 struct store_error *err)
+{
+    (void)from;
+    (void)to;
+    (void)piece_bytes;
+    return disk_call(file->disk, "write zeros to a file", err);
 }
 
 int os_file_allocate(struct os_file *file, uint64_t offset, uint64_t bytes, struct store_error *err)

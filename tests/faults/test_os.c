@@ -28,7 +28,6 @@ enum call {
     CALL_MSYNC,
     CALL_FSYNC,
     CALL_FALLOCATE,
-    CALL_ALLOCATE,
     CALL_FTRUNCATE,
     CALL_OPENAT,
     CALL_RENAMEAT,
@@ -99,11 +98,8 @@ WRAPPED64(ssize_t, pwrite, pwrite64, (int fd, const void *buf, size_t len, off_t
 })
 WRAPPED64(int, ftruncate, ftruncate64, (int fd, off_t bytes),
           { return fault_here(CALL_FTRUNCATE) ? -1 : __real_ftruncate(fd, bytes); })
-WRAPPED64(int, posix_fallocate, posix_fallocate64, (int fd, off_t at, off_t len), {
-    return fault_here(CALL_FALLOCATE) ? fault_errno : __real_posix_fallocate(fd, at, len);
-})
 WRAPPED64(int, fallocate, fallocate64, (int fd, int mode, off_t at, off_t len),
-          { return fault_here(CALL_ALLOCATE) ? -1 : __real_fallocate(fd, mode, at, len); })
+          { return fault_here(CALL_FALLOCATE) ? -1 : __real_fallocate(fd, mode, at, len); })
 WRAPPED64(void *, mmap, mmap64, (void *to, size_t len, int prot, int flags, int fd, off_t at), {
     return fault_here(CALL_MMAP) ? MAP_FAILED : __real_mmap(to, len, prot, flags, fd, at);
 })
@@ -189,18 +185,40 @@ static int do_write(void)
     return rc;
 }
 
-static int do_fill(void)
+static int zeros_at(uint64_t offset)
 {
     uint8_t bytes[1000];
     size_t len = 0;
-    ck_assert_int_eq(truncate(path_in(folder, "a.file"), 10), 0);
-    int rc = os_file_fill(file, 200000, OS_FILL_PIECE_MAX_BYTES, &err);
+    int rc = os_file_read(file, offset, bytes, sizeof(bytes), &len, &err);
+    ck_assert_uint_eq(len, sizeof(bytes));
+    for (size_t i = 0; i < len; i++)
+        ck_assert_int_eq(bytes[i], 0);
+    return rc;
+}
+
+static int do_reserve(void)
+{
+    struct stat st;
+    uint64_t written = 99;
+    bool kept = false;
+    int rc = os_file_reserve(file, 200000, &written, &kept, &err);
+    if (rc == 0) {
+        ck_assert_int_eq(stat(path_in(folder, "a.file"), &st), 0);
+        ck_assert_int_eq(st.st_size, 200000);
+        ck_assert(!kept || st.st_blocks * 512 >= 200000);
+        ck_assert_uint_eq(written, 10);
+        zeros_at(199000);
+    }
+    return rc;
+}
+
+static int do_zero(void)
+{
+    int rc = os_file_zero(file, 4, 200000, OS_ZERO_PIECE_MAX_BYTES, &err);
     if (rc == 0) {
         ck_assert_uint_eq(file_bytes(path_in(folder, "a.file")), 200000);
-        ck_assert_int_eq(os_file_read(file, 199000, bytes, sizeof(bytes), &len, NULL), 0);
-        ck_assert_uint_eq(len, 1000);
-        for (size_t i = 0; i < len; i++)
-            ck_assert_int_eq(bytes[i], 0);
+        zeros_at(4);
+        zeros_at(199000);
     }
     return rc;
 }
@@ -294,7 +312,7 @@ static int do_map_sync(void)
     static uint8_t found[BYTES];
     void *address = NULL;
     size_t len = 0;
-    ck_assert_int_eq(os_file_fill(file, BYTES, 4096, &err), 0);
+    ck_assert_int_eq(os_file_zero(file, 0, BYTES, 4096, &err), 0);
     ck_assert_int_eq(os_file_map(file, BYTES, &address, &err), 0);
     uint8_t *map = address;
     memset(map, 'm', BYTES);
@@ -352,9 +370,9 @@ static const struct {
 } acts[] = {
     {do_read, CALL_PREAD, "a.file", true, true},
     {do_write, CALL_PWRITE, "a.file", true, true},
-    {do_fill, CALL_FALLOCATE, "a.file", true, false},
-    {do_fill, CALL_PWRITE, "a.file", true, true},
-    {do_allocate, CALL_ALLOCATE, "a.file", true, false},
+    {do_reserve, CALL_FALLOCATE, "a.file", true, false},
+    {do_zero, CALL_PWRITE, "a.file", true, true},
+    {do_allocate, CALL_FALLOCATE, "a.file", true, false},
     {do_truncate, CALL_FTRUNCATE, "a.file", true, false},
     {do_sync, CALL_FDATASYNC, "a.file", false, false},
     {do_dir_sync, CALL_FSYNC, "folder", false, false},
@@ -416,21 +434,28 @@ START_TEST(a_call_that_does_less_is_completed)
 }
 END_TEST
 
-// Some file systems cannot allocate; the zeros are written all the same.
+// Some file systems cannot allocate, and say so: then only zeros keep the room.
 START_TEST(a_file_system_cannot_allocate)
 {
-    static const int refusals[] = {EOPNOTSUPP, EINVAL};
+    static const int refusals[] = {EOPNOTSUPP, ENOSYS};
+    uint64_t written = 99;
+    bool kept = true;
     fault_set(CALL_FALLOCATE, refusals[_i], 1);
-    ck_assert_msg(do_fill() == 0, "%s", err.sentence);
+    ck_assert_msg(os_file_reserve(file, 200000, &written, &kept, &err) == 0, "%s", err.sentence);
     ck_assert_uint_eq(fault_hits, 1);
+    ck_assert(!kept && written == 10);
+    ck_assert_uint_eq(file_bytes(path_in(folder, "a.file")), 200000);
+    // A file that is longer is cut.
+    ck_assert_int_eq(os_file_reserve(file, 5, &written, &kept, &err), 0);
+    ck_assert(written == 5 && file_bytes(path_in(folder, "a.file")) == 5);
 }
 END_TEST
 
 START_TEST(where_nothing_can_be_allocated_ahead_the_free_space_decides)
 {
-    fault_set(CALL_ALLOCATE, EOPNOTSUPP, 1);
+    fault_set(CALL_FALLOCATE, EOPNOTSUPP, 1);
     ck_assert_int_eq(os_file_allocate(file, 10, 4096, &err), 0);
-    fault_set(CALL_ALLOCATE, EOPNOTSUPP, 1);
+    fault_set(CALL_FALLOCATE, EOPNOTSUPP, 1);
     ck_assert_int_eq(os_file_allocate(file, 10, (uint64_t)1 << 60, &err), STORE_ENOSPC);
     ck_assert_uint_eq(fault_hits, 1);
     ck_assert_ptr_nonnull(strstr(err.sentence, "a.file"));

@@ -83,9 +83,14 @@ OS_CALL(os_file_write,
         (struct os_file * file, uint64_t offset, const void *buf, size_t len,
          struct store_error *err),
         (file, offset, buf, len, err))
-OS_CALL(os_file_fill,
-        (struct os_file * file, uint64_t bytes, uint32_t piece_bytes, struct store_error *err),
-        (file, bytes, piece_bytes, err))
+OS_CALL(os_file_reserve,
+        (struct os_file * file, uint64_t bytes, uint64_t *ret_written, bool *ret_kept,
+         struct store_error *err),
+        (file, bytes, ret_written, ret_kept, err))
+OS_CALL(os_file_zero,
+        (struct os_file * file, uint64_t from, uint64_t to, uint32_t piece_bytes,
+         struct store_error *err),
+        (file, from, to, piece_bytes, err))
 OS_CALL(os_file_sync, (struct os_file * file, struct store_error *err), (file, err))
 OS_CALL(os_file_map,
         (struct os_file * file, size_t bytes, void **ret_address, struct store_error *err),

@@ -30,6 +30,8 @@ static struct {
     unsigned times;
 } meanwhile;
 static uint64_t covered_moves; // by so much each time it is read
+static unsigned meta_fails_at; // counts down, 0: it does not
+static bool never_caught_up;   // as in tables of the first version, which did not say when
 
 int __real_journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
                          uint64_t *ret_records, uint64_t *ret_end, struct store_error *err);
@@ -121,6 +123,10 @@ int __wrap_tables_meta(struct tables *tables, struct tables_meta *ret_meta, stru
     int rc = __real_tables_meta(tables, ret_meta, err);
     if (covered_moves)
         ret_meta->covered += moved += covered_moves;
+    if (never_caught_up)
+        ret_meta->caught_up_ms = 0;
+    if (meta_fails_at && --meta_fails_at == 0)
+        return error_set(err, STORE_EIO, "the tables cannot be read");
     return rc;
 }
 
@@ -219,6 +225,43 @@ START_TEST(a_segment_goes_while_it_is_counted)
     covered_moves = 0;
     store_close(reader, false, NULL);
     store_close(store, true, NULL);
+}
+END_TEST
+
+START_TEST(how_far_the_tables_are_behind_may_be_unknown)
+{
+    struct store_error err = {0};
+    struct store_stats stats;
+    struct store *store = open_at(store_path);
+    uint64_t seed = seed_choose();
+    append_events(store, &seed, 200);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    ck_assert_int_eq(store_stats(store, &stats, &err), 0);
+    // store_stats reads the tables' state once itself, and then twice to see that it holds.
+    for (unsigned at = 1; at <= 3; at++) {
+        meta_fails_at = at;
+        ck_assert_int_eq(store_stats(store, &stats, &err), STORE_EIO);
+        ck_assert_str_eq(err.sentence, "the tables cannot be read");
+    }
+    file_flip_bit(segment_path(position_segment(stats.journal_covered)), 60, 2);
+    ck_assert_int_eq(store_stats(store, &stats, &err), STORE_EDAMAGED);
+    ck_assert_int_eq(store_stats(store, &stats, NULL), STORE_EDAMAGED);
+    file_flip_bit(segment_path(position_segment(stats.journal_covered)), 60, 2);
+    store_close(store, false, NULL);
+
+    struct store_options lazy = {
+        .path = target_path, .create = true, .commit_interval_ms = 3600 * 1000, .holder = "lazy"};
+    ck_assert_msg(store_open(&store, &lazy, &err) == 0, "%s", err.sentence);
+    append_events(store, &seed, 200);
+    usleep(2000);
+    ck_assert_int_eq(store_stats(store, &stats, &err), 0);
+    ck_assert_uint_gt(stats.behind_records, 0);
+    ck_assert_uint_gt(stats.behind_ms, 0);
+    never_caught_up = true;
+    ck_assert_int_eq(store_stats(store, &stats, &err), 0);
+    ck_assert_uint_gt(stats.behind_records, 0);
+    ck_assert_uint_eq(stats.behind_ms, 0);
+    store_close(store, false, NULL);
 }
 END_TEST
 
@@ -352,6 +395,7 @@ int main(void)
     tcase_set_timeout(cases, 120);
     tcase_add_test(cases, a_backup_beside_a_running_writer_holds_all_that_was_there);
     tcase_add_test(cases, a_segment_goes_while_it_is_counted);
+    tcase_add_test(cases, how_far_the_tables_are_behind_may_be_unknown);
     tcase_add_test(cases, a_dry_run_changes_nothing);
     tcase_add_test(cases, a_folder_that_is_not_empty_is_refused);
     tcase_add_test(cases, a_damaged_or_cut_archive_is_refused_and_leaves_nothing);
