@@ -171,11 +171,29 @@ static bool message_is_missing(const struct append_message *message, const struc
     return event->type == RECORD_RETAINED_SET && event->retained.store_id == message->store_id;
 }
 
+void append_settle(struct plugin *plugin)
+{
+    uint64_t store_id = plugin->append.let_go;
+    if (!store_id)
+        return;
+    struct event event = {.type = RECORD_MESSAGE_DELETE, .message.store_id = store_id};
+    plugin->append.let_go = 0;
+    append_event(plugin, &event);
+}
+
+void append_message_delete(struct plugin *plugin, uint64_t store_id)
+{
+    append_settle(plugin);
+    plugin->append.let_go = store_id;
+}
+
 // `rc` and `err` say what is wrong with the event already, if anything is.
 static void append_checked(struct plugin *plugin, const struct event *event, int rc,
                            struct store_error *err)
 {
     struct append *append = &plugin->append;
+    if (event->type != RECORD_MESSAGE_ADD && event->type != RECORD_RETAINED_SET)
+        append_settle(plugin);
     if (event->type == RECORD_MESSAGE_ADD) {
         append->message = (struct append_message){
             .store_id = event->message.store_id,
@@ -189,11 +207,16 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
         rc = error_set(err, STORE_ENOSPC, "the retained messages for it could not be stored");
     if (rc == 0)
         rc = store_append(plugin->store, event, err);
+    // In the store the topic still has the message that was to be replaced.
+    if (rc && event->type == RECORD_RETAINED_SET)
+        append->let_go = 0;
     if (rc) {
         if (event->type == RECORD_MESSAGE_ADD)
             append->message.failed = true;
         failure_handle(plugin, event, err);
     }
+    if (event->type == RECORD_RETAINED_SET)
+        append_settle(plugin);
     if (event->type == RECORD_SUBSCRIPTION_DELETE)
         append->unsubscriber = NULL;
     if (event->type == RECORD_SUBSCRIPTION_ADD)
@@ -251,6 +274,7 @@ void append_client_gone(struct plugin *plugin, const struct mosquitto *client)
 void append_tick(struct plugin *plugin)
 {
     struct append *append = &plugin->append;
+    append_settle(plugin);
     append->publisher = NULL;
     append->topic = NULL;
     append->subscriber = NULL;

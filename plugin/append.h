@@ -26,6 +26,7 @@ struct append_message {
 
 // Zero-initialise it.
 struct append {
+    uint64_t let_go; // message whose deletion waits, 0: none
     int64_t said_ms; // when the log was last told that the store fails, 0: never
     // The PUBLISH that is being handled. Only good within one pass of the broker's loop.
     const struct mosquitto *publisher;
@@ -45,6 +46,14 @@ void append_event(struct plugin *plugin, const struct event *event);
 // The same for a message or a will, whose properties come as the broker's list.
 void append_with_properties(struct plugin *plugin, struct event *event,
                             const mosquitto_property *properties);
+
+// The broker has let go of a message. It does so with a retained one before it tells of the one in
+// its place, and a kill in between must not leave a topic without a message that is there: the
+// record waits for what comes next, at most for the next pass of the loop.
+void append_message_delete(struct plugin *plugin, uint64_t store_id);
+
+// Leaves nothing that waits.
+void append_settle(struct plugin *plugin);
 
 // Before a PUBLISH of a client is handled, a topic filter of its SUBSCRIBE, or of its UNSUBSCRIBE.
 void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_message *publish);

@@ -182,10 +182,9 @@ static int on_base_msg_add(int number, void *event_data, void *userdata)
 static int on_base_msg_delete(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_base_msg *data = event_data;
-    struct event event = {.type = RECORD_MESSAGE_DELETE, .message.store_id = data->data.store_id};
     (void)number;
     if (!backlog_keeps_message(userdata, data->data.store_id))
-        append_event(userdata, &event);
+        append_message_delete(userdata, data->data.store_id);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -253,6 +253,7 @@ int life_reload(int event, void *event_data, void *userdata)
 void life_close(struct plugin *plugin)
 {
     struct store_error err = {0};
+    append_settle(plugin);
     int rc = store_close(plugin->store, plugin->restored, &err);
     plugin->store = NULL;
     log_drain();
