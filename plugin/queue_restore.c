@@ -2,6 +2,7 @@
 #include "queue_restore.h"
 
 #include "clock.h"
+#include "log.h"
 #include "plugin.h"
 #include "text.h"
 
@@ -26,6 +27,7 @@ struct queue_restore {
     struct text client_id;
     uint32_t client_id_len;
     bool full;              // its queue takes no more: the rest waits
+    bool incoming_full;     // likewise what is on its way in
     bool copies;            // it has been told that one message may be queued twice
     bool unmoved;           // what was in flight has been added since the last move
     uint64_t last_store_id; // of the outgoing entry before, 0: none
@@ -226,18 +228,22 @@ static int entry_wait(struct queue_restore *restore, const struct queued *queued
     return backlog_add(&restore->plugin->backlog, queued, err);
 }
 
-// At most max_inflight_messages can be there, for the broker refused more; fewer if that was
-// lowered. The broker would acknowledge the release of what it only queues, and forget it.
+// What is above max_inflight_messages, which may have been lowered, and which a client exceeds that
+// has had a PUBACK in between, the broker only queues. With the first release that it gets then,
+// its client having no more in flight than that, it takes all of them, and asks for their releases
+// by PUBREC.
 static int incoming_add(struct queue_restore *restore, const struct queued *queued,
                         struct store_error *err)
 {
     int rc = entry_offer(restore, queued);
-    if (rc == BROKER_QUEUED_OR_DROPPED)
-        return error_set(err, STORE_EINVAL,
-                         "session %.200s has more QoS 2 messages on their way in than "
-                         "max_inflight_messages allows; set it as it was before",
-                         restore->client_id.data);
-    return rc ? entry_failed(restore, queued, rc, err) : 0;
+    if (rc == BROKER_QUEUED_OR_DROPPED && !restore->incoming_full) {
+        restore->incoming_full = true;
+        log_line(LOG_LEVEL_NOTICE,
+                 "session %.200s has more QoS 2 messages on their way in than "
+                 "max_inflight_messages; the others follow with the first that is released",
+                 restore->client_id.data);
+    }
+    return rc && rc != BROKER_QUEUED_OR_DROPPED ? entry_failed(restore, queued, rc, err) : 0;
 }
 
 static int outgoing_add(struct queue_restore *restore, const struct queued *queued,
@@ -289,7 +295,7 @@ static int session_begin(struct queue_restore *restore, struct span client_id,
     if (!text_set(&restore->client_id, client_id))
         return error_set(err, STORE_ENOMEM, "out of memory");
     restore->client_id_len = client_id.len;
-    restore->full = restore->copies = restore->unmoved = false;
+    restore->full = restore->incoming_full = restore->copies = restore->unmoved = false;
     restore->last_store_id = 0;
     if (restore->mids_used)
         memset(restore->mids, 0, sizeof(restore->mids));

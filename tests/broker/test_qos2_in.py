@@ -3,6 +3,7 @@
 import pytest
 
 from helpers import expect_received, numbers, offline_session
+from rawmqtt import payloads
 from wire import PUBCOMP, PUBREC, PUBREL
 
 
@@ -119,6 +120,55 @@ def test_twenty_in_flight_keep_their_ids_and_order(broker, source, session, how)
     session.disconnect()
     broker.restart(how)
     expect_received(session, [])
+
+
+def exceed_the_limit(source, count):
+    """Has the broker take `count` messages that are not released, which are more than
+    max_inflight_messages (20): any PUBACK lets one more in."""
+    for number in range(1, count + 1):
+        if number > 20:
+            source.send_publish("elsewhere", "x", 1)
+            source.ping()
+        source.send_publish("t/1", str(number), 2, mid=100 + number)
+        assert source.wait(PUBREC, 100 + number).reason < 0x80
+
+
+@pytest.mark.parametrize("order", [range(1, 24), range(23, 0, -1)], ids=["in order", "backwards"])
+def test_more_than_the_broker_lets_in_at_once(broker, source, session, how, order):
+    exceed_the_limit(source, 23)
+    for _ in range(2):
+        broker.restart(how)
+    assert broker.log().count("more QoS 2 messages on their way in than max_inflight_messages") == 1
+    reconnect(source)
+    for number in order:
+        source.release(100 + number)
+    # What did not fit is asked for once more: PUBREC, to which a client answers as to any.
+    again = [packet.mid for packet in source.peek() if packet.type == PUBREC]
+    assert set(again) <= {121, 122, 123}
+    for mid in again:
+        source.release(mid)
+    session.connect()
+    assert sorted(map(int, payloads(session.drain()))) == list(range(1, 24))
+    session.disconnect()
+    broker.restart(how)
+    expect_received(session, [])
+    assert "on their way in" not in broker.log()
+
+
+def test_a_lower_limit_keeps_what_is_on_its_way(new_broker, client, how):
+    broker = new_broker().start()
+    session = offline_session(broker, client, qos=2)
+    source = client(broker, "source")
+    for number in range(1, 11):
+        source.send_publish("t/1", str(number), 2, mid=number)
+        source.wait(PUBREC, number)
+    broker.end(how)
+    broker.conf.append("max_inflight_messages 4")
+    broker.start()
+    reconnect(source)
+    for number in range(1, 11):
+        source.release(number)
+    expect_received(session, numbers(1, 10))
 
 
 def test_released_out_of_order_it_is_queued_in_the_order_of_release(broker, source, session, how):
