@@ -104,6 +104,11 @@ static void restore_say(const struct restore_counts *counts, int64_t ms)
                  "%" PRIu64 " of the queued messages have no room in the broker's queues "
                  "(max_queued_messages) until their clients connect; they are kept",
                  counts->queued_waiting);
+    if (counts->queued_without_message)
+        log_line(LOG_LEVEL_WARNING,
+                 "%" PRIu64 " queue entries were forgotten, for the broker had let go of their "
+                 "messages; it does so with what is queued for a bridge that it makes anew",
+                 counts->queued_without_message);
     if (counts->queued_qos0_dropped)
         log_line(LOG_LEVEL_NOTICE,
                  "%" PRIu64 " queued messages of QoS 0 were dropped: the broker has no room for "

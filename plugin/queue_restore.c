@@ -190,23 +190,27 @@ static void entry_forget(struct queue_restore *restore, const struct queued *que
     append_event(restore->plugin, &event);
 }
 
-// Bringing another session's messages in flight has made the broker drop those that have expired;
-// with the last entry that it knew of, the message itself.
-static bool entry_has_expired(struct queue_restore *restore, const struct queued *queued)
+// The broker does not know the message. Bringing another session's messages in flight makes it drop
+// those that have expired; with the last entry that it knew of, the message itself. And it may have
+// let go of all that was queued for a bridge, telling of the messages only.
+static bool entry_forget_without_message(struct queue_restore *restore, const struct queued *queued)
 {
     struct message message;
     struct store_error err = {0};
-    return store_get_message(restore->lookup, queued->store_id, &message, &err) == 0 &&
-           message.expiry_time && message.expiry_time <= clock_seconds();
+    int rc = store_get_message(restore->lookup, queued->store_id, &message, &err);
+    bool missing = rc == STORE_ENOTFOUND;
+    bool expired = rc == 0 && message.expiry_time && message.expiry_time <= clock_seconds();
+    restore->counts->queued_without_message += missing;
+    if (missing || expired)
+        entry_forget(restore, queued);
+    return missing || expired;
 }
 
 static int entry_failed(struct queue_restore *restore, const struct queued *queued, int rc,
                         struct store_error *err)
 {
-    if (rc == MOSQ_ERR_NOT_FOUND && entry_has_expired(restore, queued)) {
-        entry_forget(restore, queued);
+    if (rc == MOSQ_ERR_NOT_FOUND && entry_forget_without_message(restore, queued))
         return 0;
-    }
     return restore_failed(err, rc, "message %llu in the %s queue of session %.200s",
                           (unsigned long long)queued->store_id,
                           queued->direction == QUEUE_IN ? "incoming" : "outgoing",

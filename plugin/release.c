@@ -416,9 +416,11 @@ static int retained_look(struct release *release, struct store_error *err)
         struct message message;
         struct retained retained;
         struct store_error ignored = {0};
-        int rc = store_get_message(release->lookup, waiting->store_id, &message, err);
+        int rc = store_get_message(release->lookup, waiting->store_id, &message, &ignored);
+        if (rc == STORE_ENOTFOUND)
+            continue; // queue_restore.c has forgotten it
         if (rc)
-            return rc;
+            return error_set(err, rc, "%s", ignored.sentence);
         if (!message.retain || !message.topic.data)
             continue;
         const char *topic = text_set(&release->topic, message.topic);

@@ -22,6 +22,7 @@ struct restore_counts {
     uint64_t queued;
     uint64_t queued_waiting; // of them: the broker has no room before the client connects
     uint64_t queued_qos0_dropped;
+    uint64_t queued_without_message; // entries whose message the broker had let go of
     uint64_t retained;
     uint64_t wills;
 };

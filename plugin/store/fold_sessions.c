@@ -19,12 +19,16 @@ void fold_will_end(struct fold *fold, struct fold_client *client)
     fold->effects++;
 }
 
+// The broker tells of a session once, when it begins: what an earlier one of this name has left is
+// nobody's. The broker may have let go of that without a word, or its end could not be stored.
 int fold_session_add(struct fold *fold, struct fold_client *client, const struct session *session,
                      struct store_error *err)
 {
     struct session *place = client_session(fold, client);
     if (!place)
         return fold_out_of_memory(err);
+    client->purge = true;
+    client->incarnation++;
     *place = *session;
     place->connected = true;
     client->existence = FOLD_PRESENT;

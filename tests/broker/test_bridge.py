@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import cli
 from helpers import expect_received, numbers, offline_session, publish_numbers
 
 
@@ -107,3 +108,37 @@ def test_a_bridge_that_is_taken_out_leaves_a_store_that_opens(bridge, client, pu
     bridge.near.start()
     expect_received(session, numbers(1, 5))
     assert not re.search("[Ee]rror", bridge.near.log())
+
+
+def test_a_bridge_that_a_reload_makes_anew_begins_with_nothing(bridge, client, publisher, how):
+    """The broker drops what is queued for a bridge that is down when its configuration is read again,
+    and begins its queue anew, with the same numbers, without a word on either."""
+    session = offline_session(bridge.far, client, topic="out/#", qos=2)
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
+    bridge.far.stop()
+    publish_numbers(publisher(bridge.near), 1, 20, qos=2, topic="out/1")
+    bridge.near.hang_up()
+    # It subscribes when it tries to connect.
+    bridge.near.wait_log("(?s)Reloading config.*Connecting bridge far")
+    publish_numbers(publisher(bridge.near), 21, 25, qos=2, topic="out/1")
+    for _ in range(2):
+        bridge.near.restart(how)
+    assert "queue entries were forgotten" not in bridge.near.log()
+    assert len(cli.Export(bridge.near.store).of("queued")) == 5
+    bridge.far.start()
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
+    expect_received(session, numbers(21, 25))
+
+
+def test_a_queue_whose_messages_the_broker_let_go_of_is_forgotten(bridge, client, publisher, how):
+    """A bridge that no longer keeps its session drops the queue, and tells of the messages only."""
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
+    bridge.far.stop()
+    publish_numbers(publisher(bridge.near), 1, 20, qos=2, topic="out/1")
+    bridge.near.conf[bridge.near.conf.index("cleansession false")] = "cleansession true"
+    bridge.near.restart(how)
+    publisher(bridge.near).ping()
+    bridge.near.restart(how)
+    assert "20 queue entries were forgotten" in bridge.near.log()
+    bridge.near.restart(how)
+    assert "queue entries were forgotten" not in bridge.near.log()

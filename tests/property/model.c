@@ -113,6 +113,14 @@ static void step_session(struct model *model, uint64_t *seed, struct event *even
         break;
     default:
         event->type = RECORD_SESSION_ADD;
+        // Mostly of one that was not there, as a broker does; all that a session had goes.
+        if (session->exists && seed_next(seed, 4)) {
+            event->type = RECORD_SESSION_UPDATE;
+            session_set(session, seed, event, client);
+            break;
+        }
+        memset(session, 0, sizeof(*session));
+        next_cmsg_id[client] = 0;
         session_set(session, seed, event, client);
         session->exists = session->connected = true;
     }

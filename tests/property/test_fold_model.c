@@ -155,8 +155,11 @@ static struct session any_session(struct span client_id)
 
 static void model_session_add(struct model_client *client, const struct event *event)
 {
-    client->stored = true;
-    client->session = event->session;
+    struct model_client added = {.stored = true,
+                                 .session = event->session,
+                                 .has_will = client->has_will,
+                                 .will = client->will};
+    *client = added;
     client->session.connected = true;
 }
 

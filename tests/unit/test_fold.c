@@ -234,7 +234,7 @@ START_TEST(session_numbers_are_never_used_again)
 }
 END_TEST
 
-START_TEST(an_added_session_that_exists_keeps_what_it_has)
+START_TEST(an_added_session_begins_with_nothing)
 {
     session_add("c");
     queue(RECORD_QUEUE_ADD, "c", 1, 1);
@@ -243,6 +243,7 @@ START_TEST(an_added_session_that_exists_keeps_what_it_has)
     add(&(struct event){
         .type = RECORD_SESSION_ADD,
         .session = {.client_id = span_str("c"), .max_qos = 1, .changed_time_ms = 9}});
+    queue(RECORD_QUEUE_ADD, "c", 2, 1);
     apply();
     expect_counts(1, 0, 0, 1, 0, 0);
     text_of_tables(&found, tables);
@@ -329,26 +330,21 @@ START_TEST(queue_entries_of_unknown_sessions_are_dropped_and_counted)
     expect("");
     ck_assert_uint_eq(anomalies(), 1);
 
-    // Of an entry before the session came nothing is left, of one after it everything.
-    queue(RECORD_QUEUE_ADD, "c", 2, 1);
-    session_add("c");
-    queue(RECORD_QUEUE_ADD, "c", 3, 1);
-    apply();
-    ck_assert_uint_eq(anomalies(), 2);
-    expect_counts(1, 0, 0, 1, 0, 0);
-
-    // With a session in LMDB the same events keep both.
-    queue(RECORD_QUEUE_ADD, "c", 4, 1);
-    session_add("c");
-    queue(RECORD_QUEUE_ADD, "c", 5, 1);
-    apply();
-    ck_assert_uint_eq(anomalies(), 2);
-    expect_counts(1, 0, 0, 3, 0, 0);
+    // Of an entry before the session came nothing is left, of one after it everything; with a
+    // session in LMDB too.
+    for (uint64_t id = 2; id <= 4; id += 2) {
+        queue(RECORD_QUEUE_ADD, "c", id, 1);
+        session_add("c");
+        queue(RECORD_QUEUE_ADD, "c", id + 1, 1);
+        apply();
+        ck_assert_uint_eq(anomalies(), 1);
+        expect_counts(1, 0, 0, 1, 0, 0);
+    }
 
     connection(RECORD_SESSION_DELETE, "c", 1);
     queue(RECORD_QUEUE_ADD, "c", 6, 1);
     apply();
-    ck_assert_uint_eq(anomalies(), 3);
+    ck_assert_uint_eq(anomalies(), 2);
     expect("");
 }
 END_TEST
@@ -489,7 +485,7 @@ int main(void)
     tcase_add_test(one, a_deleted_session_takes_its_own_along);
     tcase_add_test(one, a_session_deleted_and_added_again_begins_empty);
     tcase_add_test(one, session_numbers_are_never_used_again);
-    tcase_add_test(one, an_added_session_that_exists_keeps_what_it_has);
+    tcase_add_test(one, an_added_session_begins_with_nothing);
     tcase_add_test(one, a_connection_brings_a_name_and_stops_the_expiry);
     tcase_add_test(one, an_update_keeps_whether_it_is_connected);
     tcase_add_test(one, an_ended_connection_changes_the_time_only_once);

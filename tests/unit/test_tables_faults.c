@@ -196,11 +196,9 @@ static void fold_fill(uint64_t first, uint64_t last)
     static char payload[500];
     struct span client = span_str("c");
     fold_clear(fold);
-    ck_assert_int_eq(
-        fold_add(fold,
-                 &(struct event){.type = RECORD_SESSION_ADD, .session = {.client_id = client}},
-                 &err),
-        0);
+    struct event session = {.type = first == 1 ? RECORD_SESSION_ADD : RECORD_SESSION_UPDATE,
+                            .session = {.client_id = client}};
+    ck_assert_int_eq(fold_add(fold, &session, &err), 0);
     for (uint64_t i = first; i <= last; i++) {
         struct event message = {
             .type = RECORD_MESSAGE_ADD,
