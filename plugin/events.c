@@ -113,12 +113,24 @@ static int on_client_offline(int number, void *event_data, void *userdata)
     return MOSQ_ERR_SUCCESS;
 }
 
+// A connection that is refused, for a wrong password say, ends under the client id that it brought,
+// and with a WILL_DELETE right behind; the client that has this id is another.
+static bool is_stranger(struct plugin *plugin, const struct mosquitto *client)
+{
+    const char *client_id = mosquitto_client_id(client);
+    bool is = mosquitto_client(client_id) != client;
+    plugin->stranger = is ? client_id : NULL;
+    return is;
+}
+
 static int on_disconnect(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_disconnect *data = event_data;
     struct plugin *plugin = userdata;
     (void)number;
     append_client_gone(plugin, data->client);
+    if (is_stranger(plugin, data->client))
+        return MOSQ_ERR_SUCCESS;
     // A stopping broker disconnects the sessions that it has restored; they live on in the store.
     if (plugin->restoring || data->reason == REASON_BROKER_STOPS)
         return MOSQ_ERR_SUCCESS;
@@ -292,10 +304,13 @@ static int on_will_add(int number, void *event_data, void *userdata)
 static int on_will_delete(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_will_msg *data = event_data;
+    struct plugin *plugin = userdata;
     struct event event = {.type = RECORD_WILL_DELETE,
                           .will.client_id = span_str(data->data.clientid)};
     (void)number;
-    append_event(userdata, &event);
+    if (!plugin->stranger || data->data.clientid != plugin->stranger)
+        append_event(plugin, &event);
+    plugin->stranger = NULL;
     return MOSQ_ERR_SUCCESS;
 }
 

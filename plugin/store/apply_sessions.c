@@ -55,9 +55,24 @@ static int session_purge(struct apply *apply, const struct key *key, uint64_t nu
     return rc ? rc : apply_delete(apply, TABLE_SESSIONS, key);
 }
 
-// Puts the members that the fold has over those of LMDB.
-static void session_merge(struct session *session, const struct session *changed, unsigned changes)
+static void session_leave(struct session *session, const struct fold_client *client)
 {
+    const struct fold_offline *offline = &client->offline;
+    if (!(client->changes & FOLD_CONNECTED)) {
+        session->connected = false;
+        session->changed_time_ms = offline->time_ms;
+    }
+    if (offline->has_expiry_time)
+        session->session_expiry_time = offline->session_expiry_time;
+    if (offline->never_expires)
+        session->session_expiry_interval = SESSION_EXPIRY_NEVER;
+}
+
+// Puts the members that the fold has over those of LMDB.
+static void session_merge(struct session *session, const struct session *changed,
+                          const struct fold_client *client)
+{
+    unsigned changes = client->changes;
     struct session merged = changes & FOLD_ATTRIBUTES ? *changed : *session;
     const struct session *source = changes & FOLD_USERNAME ? changed : session;
     merged.username = source->username;
@@ -68,6 +83,8 @@ static void session_merge(struct session *session, const struct session *changed
     source = changes & FOLD_CONNECTED ? changed : session;
     merged.connected = source->connected;
     merged.changed_time_ms = source->changed_time_ms;
+    if ((changes & FOLD_OFFLINE) && session->connected)
+        session_leave(&merged, client);
     if ((changes & FOLD_CONNECTION_ENDED) && merged.connected) {
         merged.connected = false;
         merged.changed_time_ms = changed->changed_time_ms;
@@ -79,7 +96,7 @@ static void session_merge(struct session *session, const struct session *changed
 
 // A put may move what it reads: the strings of LMDB's value are copied out first.
 static int session_change(struct apply *apply, const struct key *key, struct session *session,
-                          const struct session *changed, unsigned changes)
+                          const struct session *changed, const struct fold_client *client)
 {
     size_t kept = session->client_id.len + (size_t)session->username.len + session->auth_method.len;
     uint8_t *copy = malloc(kept + 1);
@@ -95,7 +112,7 @@ static int session_change(struct apply *apply, const struct key *key, struct ses
         strings[i]->data = at;
         at += strings[i]->len;
     }
-    session_merge(session, changed, changes);
+    session_merge(session, changed, client);
     int rc = session_put(apply, key, session);
     free(copy);
     return rc;
@@ -131,7 +148,7 @@ static int apply_session(struct apply *apply, const struct fold_client *client,
         return session_put(apply, key, &added);
     }
     if (stored && client->changes)
-        return session_change(apply, key, &session, changed, client->changes);
+        return session_change(apply, key, &session, changed, client);
     return 0;
 }
 

@@ -30,7 +30,16 @@ enum fold_session_changes {
     FOLD_CONNECTED = 8,         // connected and changed_time_ms
     FOLD_CONNECTION_ENDED = 16, // if LMDB has it connected: no longer, from changed_time_ms on
     FOLD_NEVER_EXPIRES = 32,    // whatever the interval was
+    FOLD_OFFLINE = 64,          // if LMDB has it connected: no longer, as `offline` says
     FOLD_EVERYTHING = 15,
+};
+
+// The end of a connection of which the stretch does not know whether there was one.
+struct fold_offline {
+    int64_t time_ms;
+    int64_t session_expiry_time;
+    bool has_expiry_time; // nothing later has set it
+    bool never_expires;   // likewise the interval
 };
 
 enum fold_will_change { FOLD_WILL_AS_BEFORE, FOLD_WILL_SET, FOLD_WILL_GONE };
@@ -42,6 +51,7 @@ struct fold_client {
     uint32_t will;        // index into wills, FOLD_NONE
     uint8_t existence;
     uint8_t changes;
+    struct fold_offline offline;
     uint8_t will_change;
     bool purge; // what LMDB has under this client id goes first
 };

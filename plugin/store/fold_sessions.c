@@ -51,6 +51,7 @@ int fold_session_update(struct fold *fold, struct fold_client *client,
     *place = *session;
     place->connected = connected;
     place->changed_time_ms = changed_time_ms;
+    client->offline.has_expiry_time = client->offline.never_expires = false;
     client->changes = (uint8_t)((client->changes & ~FOLD_NEVER_EXPIRES) | FOLD_ATTRIBUTES |
                                 FOLD_USERNAME | FOLD_EXPIRY_TIME);
     fold->effects++;
@@ -66,13 +67,49 @@ void fold_session_delete(struct fold *fold, struct fold_client *client)
     fold_will_end(fold, client);
 }
 
-static void session_set_connected(struct fold_client *client, struct session *place, bool connected,
-                                  int64_t time_ms)
+static void session_connect(struct fold_client *client, struct session *place,
+                            const struct connection *connection)
 {
-    place->connected = connected;
-    place->changed_time_ms = time_ms;
-    client->changes =
-        (uint8_t)((client->changes & ~FOLD_CONNECTION_ENDED) | FOLD_CONNECTED | FOLD_EXPIRY_TIME);
+    place->connected = true;
+    place->changed_time_ms = connection->time_ms;
+    place->session_expiry_time = 0;
+    place->username = connection->username;
+    client->offline.has_expiry_time = false;
+    client->changes = (uint8_t)((client->changes & ~FOLD_CONNECTION_ENDED) | FOLD_CONNECTED |
+                                FOLD_EXPIRY_TIME | FOLD_USERNAME);
+    if (connection->session_expiry_time == CONNECTION_NEVER_EXPIRES) {
+        place->session_expiry_interval = SESSION_EXPIRY_NEVER;
+        client->changes |= FOLD_NEVER_EXPIRES;
+    }
+}
+
+// The broker also says it of a session that is offline already, one that it restored for example,
+// when a reload or a plugin sends that away, and then says no more: what the session has stays.
+static void session_leave(struct fold_client *client, struct session *place,
+                          const struct connection *connection)
+{
+    bool never = connection->session_expiry_time == CONNECTION_NEVER_EXPIRES;
+    int64_t expiry_time = never ? 0 : connection->session_expiry_time;
+    if (!(client->changes & FOLD_CONNECTED)) {
+        if (client->changes & (FOLD_CONNECTION_ENDED | FOLD_OFFLINE))
+            return;
+        client->changes |= FOLD_OFFLINE;
+        client->offline = (struct fold_offline){.time_ms = connection->time_ms,
+                                                .session_expiry_time = expiry_time,
+                                                .has_expiry_time = true,
+                                                .never_expires = never};
+        return;
+    }
+    if (!place->connected)
+        return;
+    place->connected = false;
+    place->changed_time_ms = connection->time_ms;
+    place->session_expiry_time = expiry_time;
+    client->changes |= FOLD_EXPIRY_TIME;
+    if (never) {
+        place->session_expiry_interval = SESSION_EXPIRY_NEVER;
+        client->changes |= FOLD_NEVER_EXPIRES;
+    }
 }
 
 static void session_end_connection(struct fold_client *client, struct session *place,
@@ -98,27 +135,12 @@ int fold_connection_change(struct fold *fold, struct fold_client *client, enum r
     struct session *place = client_session(fold, client);
     if (!place)
         return fold_out_of_memory(err);
-    switch (type) {
-    case RECORD_SESSION_CONNECTED:
-        session_set_connected(client, place, true, connection->time_ms);
-        place->session_expiry_time = 0;
-        place->username = connection->username;
-        client->changes |= FOLD_USERNAME;
-        break;
-    case RECORD_SESSION_OFFLINE:
-        session_set_connected(client, place, false, connection->time_ms);
-        place->session_expiry_time = connection->session_expiry_time;
-        break;
-    default:
+    if (type == RECORD_SESSION_CONNECTED)
+        session_connect(client, place, connection);
+    else if (type == RECORD_SESSION_OFFLINE)
+        session_leave(client, place, connection);
+    else
         session_end_connection(client, place, connection->time_ms);
-        break;
-    }
-    if (connection->session_expiry_time == CONNECTION_NEVER_EXPIRES &&
-        type != RECORD_CONNECTION_ENDED) {
-        place->session_expiry_time = 0;
-        place->session_expiry_interval = SESSION_EXPIRY_NEVER;
-        client->changes |= FOLD_NEVER_EXPIRES;
-    }
     fold->effects++;
     return 0;
 }

@@ -184,3 +184,22 @@ def test_a_pattern_with_the_client_id_is_applied_to_restored_sessions(secured, u
     for topic in ("own/client-7/bob/x", "own/client-8/bob/x", "own/client-7/alice/x"):
         admin.publish(topic, topic)
     expect_received(session, ["own/client-7/bob/x"])
+
+
+@pytest.mark.parametrize("clean", [False, True], ids=["session", "clean"])
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_refused_connection_takes_nothing_from_the_client_of_that_id(secured, user, client, clean,
+                                                                        version):
+    """It ends under the id that it brought, and the broker says that this client's will is gone."""
+    watch = watcher(secured, user)
+    hers = user(secured, "alice", "alice-1", clean=clean, version=version,
+                will=Will("will/alice", b"hers"))
+    hers.ping()
+    for other in (4, 5):
+        with pytest.raises(Refused):
+            client(secured, "alice-1", version=other, username="alice", password="guessed",
+                   will=Will("will/alice", b"not hers"))
+    hers.settle()
+    secured.restart("kill")
+    assert payloads(wait_for_wills(watch, 1)) == ["hers"]
+    expect_no_will(watch)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import cli
 from conftest import staged
 from helpers import numbers, offline_session, publish_numbers
 from rawmqtt import payloads
@@ -178,3 +179,22 @@ def test_the_brokers_own_limit_counts_over_a_restart(new_broker, client):
     session.connect()
     assert session.session_present
     assert not re.search("Expiring client", broker.whole_log())
+
+
+def test_a_reload_leaves_restored_sessions_their_interval(broker, client, publisher, how):
+    """The broker sends sessions away that have no listener yet, as all have that it restored. Of one
+    that was offline already it says so, and not what its interval is."""
+    session = offline_session(broker, client, version=5, expiry=3600)
+    publish_numbers(publisher(broker), 1, 3)
+    broker.restart(how)
+    before = cli.Export(broker.store).one("session", client_id="sub")
+    assert before["session_expiry_interval"] == 3600
+    broker.hang_up()
+    broker.wait_log("Reloading config")
+    publisher(broker).settle()
+    broker.restart(how)
+    after = cli.Export(broker.store).one("session", client_id="sub")
+    for name in ("session_expiry_interval", "session_expiry_time", "connected"):
+        assert after[name] == before[name], name
+    session.connect()
+    assert payloads(session.drain()) == numbers(1, 3)

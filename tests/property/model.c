@@ -88,8 +88,9 @@ static void step_session(struct model *model, uint64_t *seed, struct event *even
         event->type = RECORD_SESSION_OFFLINE;
         connection.session_expiry_time = (int64_t)seed_next(seed, 1000000);
         event->connection = connection;
+        if (session->connected)
+            session->expiry_time = connection.session_expiry_time;
         session->connected = false;
-        session->expiry_time = connection.session_expiry_time;
         model->wills[client].exists = false;
         break;
     case 3:

@@ -185,7 +185,7 @@ static void model_connection(struct model_client *client, const struct event *ev
         if (client->stored && session->connected)
             session->changed_time_ms = connection->time_ms;
         session->connected = false;
-    } else if (client->stored) {
+    } else if (client->stored && (event->type == RECORD_SESSION_CONNECTED || session->connected)) {
         session->connected = event->type == RECORD_SESSION_CONNECTED;
         session->changed_time_ms = connection->time_ms;
         session->session_expiry_time = session->connected ? 0 : connection->session_expiry_time;
