@@ -56,6 +56,13 @@ static enum remedy remedy_for(const struct append *append, const struct event *e
     switch (event->type) {
     case RECORD_SESSION_ADD:
         return REMEDY_DROP_SESSION;
+    case RECORD_QUEUE_UPDATE:
+        // PUBREL would go out, and the message itself once more after a restart.
+        return event->queued.state == QUEUE_STATE_WAIT_FOR_PUBCOMP ? REMEDY_CLOSE_CLIENT
+                                                                   : REMEDY_NONE;
+    case RECORD_QUEUE_DELETE:
+        // PUBCOMP would go out, and the next message with that packet id be taken for this one.
+        return event->queued.direction == QUEUE_IN ? REMEDY_CLOSE_CLIENT : REMEDY_NONE;
     case RECORD_SUBSCRIPTION_ADD:
         return REMEDY_CLOSE_CLIENT;
     case RECORD_SUBSCRIPTION_DELETE:
@@ -79,7 +86,7 @@ static enum remedy remedy_for(const struct append *append, const struct event *e
         return publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER : REMEDY_STOP;
     default:
         // The end of a session, or of a message's way to a client: nothing is lost, but it comes
-        // once more after a restart, at QoS 2 too. Whoever cannot have that sets on_failure stop.
+        // once more after a restart.
         return REMEDY_NONE;
     }
 }
@@ -118,14 +125,18 @@ static void session_refuse(struct append *append, const struct event *event)
     append->refused[append->refused_count++] = client_id;
 }
 
+// With log_dest topic the broker publishes the line at once: that message's events must not hide
+// what is known of the one at hand.
 static void failure_say(struct append *append, const struct event *event, const char *sentence)
 {
+    struct append_message message = append->message;
     int64_t now_ms = clock_steady_ms();
     if (append->said_ms && now_ms - append->said_ms < SAY_AGAIN_MS)
         return;
     append->said_ms = now_ms;
     log_line(LOG_LEVEL_ERROR, "%s cannot be stored: %s; what cannot be stored is not acknowledged",
              record_type_name(event->type), sentence);
+    append->message = message;
 }
 
 static void failure_handle(struct plugin *plugin, const struct event *event,
@@ -161,15 +172,58 @@ static void failure_handle(struct plugin *plugin, const struct event *event,
     }
 }
 
-// What names a message that the store did not take must not be stored either.
-static bool message_is_missing(const struct append_message *message, const struct event *event)
+// ---- messages that the store did not take ------------------------------------------------------
+
+// The broker gives a message to the store once, and may name it much later, when there is room
+// again: a retained will that a new subscriber gets.
+static void missing_add(struct append *append, uint64_t store_id)
 {
-    if (!message->failed)
+    uint64_t *missing = realloc(append->missing, (append->missing_count + 1) * sizeof(*missing));
+    if (!missing) {
+        log_line(LOG_LEVEL_ERROR, "out of memory; the broker ends");
+        plugin_die();
+    }
+    append->missing = missing;
+    append->missing[append->missing_count++] = store_id;
+}
+
+static size_t missing_find(const struct append *append, uint64_t store_id)
+{
+    size_t at = 0;
+    while (at < append->missing_count && append->missing[at] != store_id)
+        at++;
+    return at;
+}
+
+static void missing_forget(struct append *append, uint64_t store_id)
+{
+    size_t at = missing_find(append, store_id);
+    if (at < append->missing_count)
+        append->missing[at] = append->missing[--append->missing_count];
+}
+
+// What names a message that the store did not take must not be stored either.
+static bool message_is_missing(const struct append *append, const struct event *event)
+{
+    if (!append->missing_count)
         return false;
     if (event->type == RECORD_QUEUE_ADD)
-        return event->queued.store_id == message->store_id;
-    return event->type == RECORD_RETAINED_SET && event->retained.store_id == message->store_id;
+        return missing_find(append, event->queued.store_id) < append->missing_count;
+    return event->type == RECORD_RETAINED_SET &&
+           missing_find(append, event->retained.store_id) < append->missing_count;
 }
+
+// A message that nobody has asked admission for must leave the reserve to acknowledgements, and to
+// those who come and go.
+static int message_admit(struct plugin *plugin, const struct message *message,
+                         struct store_error *err)
+{
+    uint64_t bytes = (uint64_t)message->payload.len + message->topic.len + message->properties.len;
+    return plugin->append.message.unpromised ? store_admit(plugin->store, bytes, err) : 0;
+}
+
+// ---- one event
+// -----------------------------------------------------------------------------------
 
 void append_settle(struct plugin *plugin)
 {
@@ -184,6 +238,7 @@ void append_settle(struct plugin *plugin)
 void append_message_delete(struct plugin *plugin, uint64_t store_id)
 {
     append_settle(plugin);
+    missing_forget(&plugin->append, store_id);
     plugin->append.let_go = store_id;
 }
 
@@ -200,8 +255,10 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
             .from_publisher = append->publisher && event->message.topic.data == append->topic,
             .unpromised = event->message.source_mid == 0,
         };
+        if (rc == 0)
+            rc = message_admit(plugin, &event->message, err);
     }
-    if (rc == 0 && message_is_missing(&append->message, event))
+    if (rc == 0 && message_is_missing(append, event))
         rc = error_set(err, STORE_ENOSPC, "the message that it names could not be stored");
     if (rc == 0 && event->type == RECORD_SUBSCRIPTION_ADD && append->subscriber_lacks)
         rc = error_set(err, STORE_ENOSPC, "the retained messages for it could not be stored");
@@ -212,7 +269,7 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
         append->let_go = 0;
     if (rc) {
         if (event->type == RECORD_MESSAGE_ADD)
-            append->message.failed = true;
+            missing_add(append, event->message.store_id);
         failure_handle(plugin, event, err);
     }
     if (event->type == RECORD_RETAINED_SET)
@@ -292,5 +349,6 @@ void append_release(struct append *append)
     for (size_t i = 0; i < append->refused_count; i++)
         free(append->refused[i]);
     free(append->refused);
+    free(append->missing);
     *append = (struct append){0};
 }

@@ -20,7 +20,6 @@ struct append_message {
     uint64_t store_id;
     bool from_publisher; // it is the PUBLISH that is being handled
     bool unpromised;     // it came from no client's PUBLISH with a packet id: a will, the broker
-    bool failed;         // the store did not take it
     bool closed;         // its publisher's connection has been closed
 };
 
@@ -33,6 +32,8 @@ struct append {
     const char *topic;
     bool clears; // it clears a retained message
     struct append_message message;
+    uint64_t *missing; // ids of messages that the store did not take and the broker still has
+    size_t missing_count;
     const struct mosquitto *subscriber;   // whose SUBSCRIBE is being handled
     bool subscriber_lacks;                // a retained message for it could not be stored
     const struct mosquitto *unsubscriber; // whose UNSUBSCRIBE is being handled

@@ -47,6 +47,13 @@ class Filler:
         self.acknowledged.append(self.number)
         return True
 
+    def publish_until(self, done):
+        for _ in range(100_000):
+            self.publish()
+            if self.number % 50 == 0 and done():
+                return
+        raise AssertionError("the store takes it all")
+
     def fill(self):
         fill_all([self])
 

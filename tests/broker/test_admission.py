@@ -12,7 +12,7 @@ from disks import small_disk
 from filling import Filler, content, expect_numbers
 from helpers import expect_received, offline_session, retained_payloads
 from rawmqtt import ConnectionLost, Refused, payloads
-from wire import PUBREC, QUOTA_EXCEEDED
+from wire import PUBREC, PUBREL, QUOTA_EXCEEDED
 
 SMALL = {"journal_segment_bytes": "256k", "commit_interval_ms": "100ms"}
 REFUSING, TAKING = "publishers are refused", "publishers are taken again"
@@ -137,6 +137,33 @@ def test_what_has_its_pubrec_can_be_released_when_the_disk_is_full(broker, clien
     broker.restart("kill")
     for session in sessions:
         expect_received(session, [f"held {each}" for each in range(5)])
+
+
+def test_qos_0_leaves_the_reserve_to_acknowledgements(new_broker, client, disk):
+    """Nobody is asked about a QoS 0 message, which goes into a queue with queue_qos0_messages; and so it
+    must not take what lets a QoS 2 message be on its way only once."""
+    broker = new_broker(store=disk.path / "store", options=SMALL,
+                        conf=["max_queued_messages 0", "queue_qos0_messages true"]).start()
+    offline_session(broker, client, "hoarder", "flood/#")
+    session = offline_session(broker, client, qos=2)
+    source = client(broker, "source", clean=True)
+    for number in range(1, 21):
+        source.publish("t/1", str(number), 2)
+    session.connect()
+    first = [session.next() for _ in range(20)]
+    flood = Filler(client, broker, 4, topic="flood", qos=0, size=4000)
+    flood.publish_until(lambda: "cannot be stored" in broker.log())
+    for _ in range(3000):
+        flood.publish()
+    for packet in first:
+        session.handle(packet)  # PUBREC; the broker answers PUBREL when that is stored
+    for packet in first:
+        session.wait(PUBREL, packet.mid)
+    broker.restart("kill")  # still full
+    session.connect()
+    again = session.peek()
+    assert {packet.type for packet in again} == {PUBREL}, "what had its PUBREC came once more"
+    assert [packet.mid for packet in again] == [packet.mid for packet in first]
 
 
 def test_to_300_sessions_on_a_nearly_full_disk(broker, client, filler):
