@@ -30,7 +30,7 @@ regex+='|^unit\.test_(payload|properties_wire|record|segment|store|tables.*|valu
 regex+='|^property\.test_store_model$|^crash\.test_store_crash$|^damage\.'
 regex+='|^faults\.test_(malloc_faults|os|read_faults|room)$'
 regex+='|^cli\.test_(archive|check|damage|faults|golden|held|journal_damage|kill|repair|stores|verify)$'
-sizes=(BITS=1/5000 BLOCKS=500 DAMAGES=400 STATES=500 EVENTS=5000 ROUNDS=3)
+sizes=(BITS=1/5000 BLOCKS=500 DAMAGES=400 STATES=500 EVENTS=5000 ROUNDS=3 OFTEN=60)
 targets=(check_programs mosquitto_lmdb make_store kill_at fail_at mosquitto_persist_lmdb)
 
 run=yes
