@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 usage() {
     cat <<HELP
-Usage: run.sh [--states N] [--steps N] [--seed N] [--bug N] [FS...]
+Usage: run.sh [--states N] [--steps N] [--seed N] [--sync MODE] [--bug N] [FS...]
 
 Runs a store's workload in a virtual machine whose disk logs every write, plays the
 log up to any write onto images of ext4 and xfs (or of FS), mounts them, lets the
@@ -21,6 +21,7 @@ Needs root (it mounts by loop) and installs QEMU and the like. Prints a table.
   --states N  power cuts of each file system (1000)
   --steps N   messages that are published (1500)
   --seed N    repeats the places of the cuts of a run (its log is another)
+  --sync MODE always (the default) or interval
   --bug N     takes out a protection of plugin/store/seeded.h: must be noticed
 HELP
 }
@@ -37,12 +38,13 @@ xfsprogs        command mkfs.xfs
 states=1000
 steps=1500
 seed=0
+sync=always
 bug=''
 filesystems=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --states | --steps | --seed | --bug)
-        [ $# -gt 1 ] || die_usage "$1 needs a number."
+    --states | --steps | --seed | --sync | --bug)
+        [ $# -gt 1 ] || die_usage "$1 needs a value."
         printf -v "${1#--}" %s "$2"
         shift
         ;;
@@ -55,6 +57,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+[[ $sync =~ ^(always|interval)$ ]] || die_usage "--sync is 'always' or 'interval', not '$sync'."
 [ ${#filesystems[@]} -gt 0 ] || filesystems=(ext4 xfs)
 [ "$(id -u)" -eq 0 ] || die "only root can mount images."
 
@@ -97,7 +100,7 @@ guest_make() {
 
 # record FS: the disk before, and the log of all that the guest wrote to it.
 record() {
-    local image=$work/$1.disk options="console=ttyS0 quiet panic=-1 pc_fs=$1 pc_offset=$end pc_steps=$steps pc_bug=${bug:-0}"
+    local image=$work/$1.disk options="console=ttyS0 quiet panic=-1 pc_fs=$1 pc_offset=$end pc_steps=$steps pc_sync=$sync pc_bug=${bug:-0}"
     truncate -s "$((fs_mib + 1))M" "$image"
     case $1 in
     ext4) mkfs.ext4 -q "$image" "${fs_mib}M" ;;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 //
-// workload FOLDER DEVICE OFFSET STEPS: what runs in the virtual machine whose power is cut. Appends
-// messages to a new store with `sync always`, and writes the number of each message that is durable
-// to OFFSET of the DEVICE that also holds the file system, but lies outside of it: so the log of
-// the disk says at each place what had been promised by then. replay.py knows the messages.
+// workload FOLDER DEVICE OFFSET STEPS SYNC: what runs in the virtual machine whose power is cut.
+// Appends messages to a new store with sync `always` or `interval`, and writes the number of each
+// message that is durable to OFFSET of the DEVICE that also holds the file system, but lies outside
+// of it: so the log of the disk says at each place what had been promised by then. replay.py knows
+// the messages.
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+// With sync interval, how many messages are between two looks at how far it has come.
+#define LOOK_EACH 7
 // Messages that are there at a time: those before are removed again.
 #define LAG 200
 #define MARK_BYTES 512
@@ -74,15 +77,40 @@ static void mark(int device, off_t offset, uint64_t number)
     need(pwrite(device, block, sizeof(block), offset) == MARK_BYTES, "cannot write the mark");
 }
 
+static struct store_stats stats_now(void)
+{
+    struct store_stats stats;
+    struct store_error err = {0};
+    need(store_stats(store, &stats, &err) == 0, err.sentence);
+    return stats;
+}
+
+// With sync interval: the number of the last message that is known to be on the disk.
+static uint64_t durable_number(uint64_t number)
+{
+    static uint64_t looked_at, looked_at_end, known;
+    struct store_stats stats = stats_now();
+    if (stats.journal_durable >= looked_at_end)
+        known = looked_at;
+    if (known == looked_at) {
+        looked_at = number;
+        looked_at_end = stats.journal_end;
+    }
+    return known;
+}
+
 int main(int argc, char **argv)
 {
     struct store_error err = {0};
-    need(argc == 5, "usage: workload FOLDER DEVICE OFFSET STEPS");
+    need(argc == 6, "usage: workload FOLDER DEVICE OFFSET STEPS SYNC");
+    bool always = strcmp(argv[5], "always") == 0;
+    off_t place = (off_t)strtoull(argv[3], NULL, 10);
     int device = open(argv[2], O_WRONLY | O_DIRECT | O_CLOEXEC);
     need(device >= 0, "cannot open the device");
     struct store_options options = {.path = argv[1],
                                     .create = true,
-                                    .sync = STORE_SYNC_ALWAYS,
+                                    .sync = always ? STORE_SYNC_ALWAYS : STORE_SYNC_INTERVAL,
+                                    .sync_interval_ms = 5,
                                     .commit_interval_ms = 50,
                                     .journal_segment_bytes = 65536};
     need(store_open(&store, &options, &err) == 0, err.sentence);
@@ -94,7 +122,10 @@ int main(int argc, char **argv)
     for (uint64_t number = 1; number <= steps; number++) {
         message_event(RECORD_MESSAGE_ADD, number);
         queue_event(RECORD_QUEUE_ADD, number);
-        mark(device, (off_t)strtoull(argv[3], NULL, 10), number);
+        if (always)
+            mark(device, place, number);
+        else if (number % LOOK_EACH == 0)
+            mark(device, place, durable_number(number));
         if (number > LAG) {
             queue_event(RECORD_QUEUE_DELETE, number - LAG);
             message_event(RECORD_MESSAGE_DELETE, number - LAG);
