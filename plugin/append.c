@@ -57,19 +57,19 @@ static enum remedy remedy_for(const struct append *append, const struct event *e
     case RECORD_SESSION_ADD:
         return REMEDY_DROP_SESSION;
     case RECORD_QUEUE_UPDATE:
-        // PUBREL would go out, and the message itself once more after a restart.
-        return event->queued.state == QUEUE_STATE_WAIT_FOR_PUBCOMP ? REMEDY_CLOSE_CLIENT
-                                                                   : REMEDY_NONE;
-    case RECORD_QUEUE_DELETE:
-        // PUBCOMP would go out, and the next message with that packet id be taken for this one.
-        return event->queued.direction == QUEUE_IN ? REMEDY_CLOSE_CLIENT : REMEDY_NONE;
+        // PUBREL would go out, now or when the client comes back, and the message itself once more
+        // after a restart. A store that failed takes no state of anything: whoever cannot have that
+        // sets on_failure stop.
+        return event->queued.state == QUEUE_STATE_WAIT_FOR_PUBCOMP && !lasting ? REMEDY_STOP
+                                                                               : REMEDY_NONE;
     case RECORD_SUBSCRIPTION_ADD:
         return REMEDY_CLOSE_CLIENT;
     case RECORD_SUBSCRIPTION_DELETE:
         // Others come when a session ends, while its subscriptions are being freed.
         return append->unsubscriber ? REMEDY_CLOSE_CLIENT : REMEDY_NONE;
     case RECORD_QUEUE_ADD:
-        if (event->queued.qos == 0)
+        if (event->queued.qos == 0 ||
+            missing_is_unpromised(&append->missing, event->queued.store_id))
             return REMEDY_NONE;
         if (event->queued.direction == QUEUE_OUT && is_for_subscriber(append, event))
             return REMEDY_CLOSE_LATER;
@@ -109,7 +109,6 @@ static void connection_close(struct append *append, const char *client_id)
     struct append_message message = append->message;
     mosquitto_kick_client_by_clientid(client_id, true);
     append->message = message;
-    append->message.closed = true;
 }
 
 static void session_refuse(struct append *append, const struct event *event)
@@ -158,9 +157,12 @@ static void failure_handle(struct plugin *plugin, const struct event *event,
         break;
     case REMEDY_CLOSE_CLIENT:
         connection_close(append, client_of(event));
+        // Of an incoming message it is the publisher.
+        append->message.closed |= event->type == RECORD_QUEUE_ADD;
         break;
     case REMEDY_CLOSE_PUBLISHER:
         connection_close(append, mosquitto_client_id(append->publisher));
+        append->message.closed = true;
         break;
     case REMEDY_DROP_SESSION:
         session_refuse(append, event);
@@ -172,45 +174,21 @@ static void failure_handle(struct plugin *plugin, const struct event *event,
     }
 }
 
-// ---- messages that the store did not take ------------------------------------------------------
-
-// The broker gives a message to the store once, and may name it much later, when there is room
-// again: a retained will that a new subscriber gets.
-static void missing_add(struct append *append, uint64_t store_id)
-{
-    uint64_t *missing = realloc(append->missing, (append->missing_count + 1) * sizeof(*missing));
-    if (!missing) {
-        log_line(LOG_LEVEL_ERROR, "out of memory; the broker ends");
-        plugin_die();
-    }
-    append->missing = missing;
-    append->missing[append->missing_count++] = store_id;
-}
-
-static size_t missing_find(const struct append *append, uint64_t store_id)
-{
-    size_t at = 0;
-    while (at < append->missing_count && append->missing[at] != store_id)
-        at++;
-    return at;
-}
-
-static void missing_forget(struct append *append, uint64_t store_id)
-{
-    size_t at = missing_find(append, store_id);
-    if (at < append->missing_count)
-        append->missing[at] = append->missing[--append->missing_count];
-}
-
 // What names a message that the store did not take must not be stored either.
 static bool message_is_missing(const struct append *append, const struct event *event)
 {
-    if (!append->missing_count)
-        return false;
     if (event->type == RECORD_QUEUE_ADD)
-        return missing_find(append, event->queued.store_id) < append->missing_count;
+        return missing_has(&append->missing, event->queued.store_id);
     return event->type == RECORD_RETAINED_SET &&
-           missing_find(append, event->retained.store_id) < append->missing_count;
+           missing_has(&append->missing, event->retained.store_id);
+}
+
+static void missing_keep(struct append *append, uint64_t store_id)
+{
+    if (missing_add(&append->missing, store_id, append->message.unpromised))
+        return;
+    log_line(LOG_LEVEL_ERROR, "out of memory; the broker ends");
+    plugin_die();
 }
 
 // A message that nobody has asked admission for must leave the reserve to acknowledgements, and to
@@ -238,7 +216,7 @@ void append_settle(struct plugin *plugin)
 void append_message_delete(struct plugin *plugin, uint64_t store_id)
 {
     append_settle(plugin);
-    missing_forget(&plugin->append, store_id);
+    missing_forget(&plugin->append.missing, store_id);
     plugin->append.let_go = store_id;
 }
 
@@ -247,7 +225,9 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
                            struct store_error *err)
 {
     struct append *append = &plugin->append;
-    if (event->type != RECORD_MESSAGE_ADD && event->type != RECORD_RETAINED_SET)
+    bool replaces = event->type == RECORD_RETAINED_SET ||
+                    (event->type == RECORD_MESSAGE_ADD && event->message.retain);
+    if (!replaces)
         append_settle(plugin);
     if (event->type == RECORD_MESSAGE_ADD) {
         append->message = (struct append_message){
@@ -269,7 +249,7 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
         append->let_go = 0;
     if (rc) {
         if (event->type == RECORD_MESSAGE_ADD)
-            missing_add(append, event->message.store_id);
+            missing_keep(append, event->message.store_id);
         failure_handle(plugin, event, err);
     }
     if (event->type == RECORD_RETAINED_SET)
@@ -349,6 +329,6 @@ void append_release(struct append *append)
     for (size_t i = 0; i < append->refused_count; i++)
         free(append->refused[i]);
     free(append->refused);
-    free(append->missing);
+    missing_release(&append->missing);
     *append = (struct append){0};
 }

@@ -10,6 +10,7 @@
 #define PLUGIN_APPEND_H
 
 #include "broker.h"
+#include "missing.h"
 #include "store/event.h"
 
 struct plugin;
@@ -32,8 +33,7 @@ struct append {
     const char *topic;
     bool clears; // it clears a retained message
     struct append_message message;
-    uint64_t *missing; // ids of messages that the store did not take and the broker still has
-    size_t missing_count;
+    struct missing missing;
     const struct mosquitto *subscriber;   // whose SUBSCRIBE is being handled
     bool subscriber_lacks;                // a retained message for it could not be stored
     const struct mosquitto *unsubscriber; // whose UNSUBSCRIBE is being handled

@@ -29,6 +29,15 @@ static struct session session_of(const struct mosquitto_client *client)
     };
 }
 
+// A connection that is refused, for a wrong password say, or given up before it was let in, ends
+// under the client id that it brought, as far as the events tell; the client that has this id is
+// another. `client_id` is as the broker holds it.
+static bool is_strangers(const char *client_id)
+{
+    const struct mosquitto *client = mosquitto_client(client_id);
+    return !client || mosquitto_client_id(client) != client_id;
+}
+
 static int on_client_add(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_client *data = event_data;
@@ -44,6 +53,8 @@ static int on_client_update(int number, void *event_data, void *userdata)
     const struct mosquitto_evt_persist_client *data = event_data;
     struct event event = {.type = RECORD_SESSION_UPDATE, .session = session_of(&data->data)};
     (void)number;
+    if (is_strangers(data->data.clientid))
+        return MOSQ_ERR_SUCCESS;
     if (data->data.will_delay_interval && data->data.will_delay_time)
         will_delays_begin(userdata, data->data.clientid, data->data.will_delay_interval,
                           data->data.will_delay_time);
@@ -104,7 +115,7 @@ static int on_client_offline(int number, void *event_data, void *userdata)
     const char *client_id = mosquitto_client_id(data->client);
     (void)number;
     append_client_gone(plugin, data->client);
-    if (plugin->restoring)
+    if (plugin->restoring || is_strangers(client_id))
         return MOSQ_ERR_SUCCESS;
     // The broker tells the interval right behind this by a CLIENT_UPDATE, unless there is none:
     // then the session does not expire, whatever it was stored with.
@@ -113,23 +124,13 @@ static int on_client_offline(int number, void *event_data, void *userdata)
     return MOSQ_ERR_SUCCESS;
 }
 
-// A connection that is refused, for a wrong password say, ends under the client id that it brought,
-// and with a WILL_DELETE right behind; the client that has this id is another.
-static bool is_stranger(struct plugin *plugin, const struct mosquitto *client)
-{
-    const char *client_id = mosquitto_client_id(client);
-    bool is = mosquitto_client(client_id) != client;
-    plugin->stranger = is ? client_id : NULL;
-    return is;
-}
-
 static int on_disconnect(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_disconnect *data = event_data;
     struct plugin *plugin = userdata;
     (void)number;
     append_client_gone(plugin, data->client);
-    if (is_stranger(plugin, data->client))
+    if (is_strangers(mosquitto_client_id(data->client)))
         return MOSQ_ERR_SUCCESS;
     // A stopping broker disconnects the sessions that it has restored; they live on in the store.
     if (plugin->restoring || data->reason == REASON_BROKER_STOPS)
@@ -304,13 +305,11 @@ static int on_will_add(int number, void *event_data, void *userdata)
 static int on_will_delete(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_will_msg *data = event_data;
-    struct plugin *plugin = userdata;
     struct event event = {.type = RECORD_WILL_DELETE,
                           .will.client_id = span_str(data->data.clientid)};
     (void)number;
-    if (!plugin->stranger || data->data.clientid != plugin->stranger)
-        append_event(plugin, &event);
-    plugin->stranger = NULL;
+    if (!is_strangers(data->data.clientid))
+        append_event(userdata, &event);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -164,7 +164,6 @@ int life_tick(int event, void *event_data, void *userdata)
         plugin_die();
     }
     log_drain();
-    plugin->stranger = NULL;
     append_tick(plugin);
     admission_tick(plugin);
     pubrel_tick(plugin);

@@ -29,8 +29,6 @@ struct plugin {
     // A session whose messages are just being moved in flight by queue_restore.c, or NULL.
     struct queue_restore *moving;
 
-    const char *stranger; // client id, as the broker holds it, of a refused connection that ends
-
     struct admission admission;
     struct append append;
     struct backlog backlog;

@@ -187,6 +187,7 @@ static int entry_offer(struct queue_restore *restore, const struct queued *queue
 static void entry_forget(struct queue_restore *restore, const struct queued *queued)
 {
     struct event event = {.type = RECORD_QUEUE_DELETE, .queued = *queued};
+    event.queued.client_id = span_str(restore->client_id.data); // terminated, as append.h wants it
     append_event(restore->plugin, &event);
 }
 

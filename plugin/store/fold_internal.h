@@ -46,9 +46,10 @@ enum fold_will_change { FOLD_WILL_AS_BEFORE, FOLD_WILL_SET, FOLD_WILL_GONE };
 
 struct fold_client {
     struct span client_id;
-    uint32_t incarnation; // how many SESSION_DELETEs; entries of earlier incarnations are gone
-    uint32_t session;     // index into sessions, FOLD_NONE
-    uint32_t will;        // index into wills, FOLD_NONE
+    uint32_t
+        incarnation;  // how many sessions began or ended; entries of earlier incarnations are gone
+    uint32_t session; // index into sessions, FOLD_NONE
+    uint32_t will;    // index into wills, FOLD_NONE
     uint8_t existence;
     uint8_t changes;
     struct fold_offline offline;

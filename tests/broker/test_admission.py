@@ -11,7 +11,7 @@ from broker import poll
 from disks import small_disk
 from filling import Filler, content, expect_numbers
 from helpers import expect_received, offline_session, retained_payloads
-from rawmqtt import ConnectionLost, Refused, payloads
+from rawmqtt import ConnectionLost, Refused, Will, payloads
 from wire import PUBREC, PUBREL, QUOTA_EXCEEDED
 
 SMALL = {"journal_segment_bytes": "256k", "commit_interval_ms": "100ms"}
@@ -110,6 +110,28 @@ def test_a_retained_message_that_is_refused_leaves_the_old_one(broker, client, p
     assert retained_payloads(broker, client, "r/#") == {"r/1": b"old"}
     broker.restart("kill")
     assert retained_payloads(broker, client, "r/#") == {"r/1": b"old"}
+
+
+def test_a_will_that_could_not_be_stored_keeps_no_subscriber_away(broker, client, disk, filler):
+    """The broker has it and gives it to whoever subscribes, also when there is room again; a session
+    that would remember it would name a message that is not there."""
+    hoarder = offline_session(broker, client)
+    dying = client(broker, "dying", clean=True, will=Will("w/1", content(1, 60_000), retain=True))
+    filler.fill()
+    dying.drop()
+    broker.wait_log("cannot be stored")
+    expect_numbers(hoarder, filler.acknowledged)
+    hoarder.disconnect()
+    filler.publish_again()
+    broker.wait_log(TAKING)
+    newcomer = client(broker, "newcomer")
+    newcomer.subscribe("w/#")
+    assert [packet.topic for packet in newcomer.peek()] == ["w/1"]
+    for _ in range(2):
+        broker.restart("kill")
+        assert "entries were forgotten" not in broker.log()
+    newcomer.connect()
+    assert newcomer.session_present and newcomer.drain() == []
 
 
 def test_a_qos_2_message_is_refused_at_its_pubrec(broker, client):
