@@ -45,6 +45,7 @@ int admission_message_in(int event, void *event_data, void *userdata)
     (void)event;
 
     error_init(&err);
+    backlog_fill(plugin);
     if (publish->qos == 0 && !publish->retain)
         return MOSQ_ERR_SUCCESS;
     append_publish_begins(plugin, publish);
@@ -78,6 +79,7 @@ int admission_subscribe(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_subscribe *subscribe = event_data;
     (void)event;
+    backlog_fill(userdata);
     append_subscribe_begins(userdata, subscribe->client);
     return admit_subscriber(userdata, subscribe->client);
 }

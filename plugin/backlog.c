@@ -2,6 +2,7 @@
 #include "backlog.h"
 
 #include "log.h"
+#include "mid.h"
 #include "plugin.h"
 #include "restore.h"
 
@@ -9,9 +10,12 @@
 
 struct backlog_client {
     char *client_id;
-    size_t first; // index of the first entry that still waits
-    size_t end;   // behind the last; equal to `first`: none
-    bool due;
+    size_t first;      // index of the first entry that still waits
+    size_t end;        // behind the last; equal to `first`: none
+    uint16_t last_mid; // the newest packet id that the broker has given to one of its messages
+    bool due;          // its queue may have got room
+    bool listed;       // it is in the list of those that are due, or were
+    struct backlog_client *next_due;
 };
 
 struct backlog_entry {
@@ -59,7 +63,8 @@ static struct backlog_client *client_add(struct backlog *backlog, struct span cl
     return client;
 }
 
-int backlog_add(struct backlog *backlog, const struct queued *queued, struct store_error *err)
+int backlog_add(struct backlog *backlog, const struct queued *queued, uint16_t last_mid,
+                struct store_error *err)
 {
     struct backlog_client *client =
         backlog->clients_count ? &backlog->clients[backlog->clients_count - 1] : NULL;
@@ -85,6 +90,7 @@ int backlog_add(struct backlog *backlog, const struct queued *queued, struct sto
                                .state = queued->state,
                                .retain = queued->retain};
     client->end = backlog->entries_count;
+    client->last_mid = last_mid;
     backlog->waiting++;
     return 0;
 }
@@ -128,7 +134,7 @@ int backlog_ready(struct backlog *backlog, struct store_error *err)
 
 static struct backlog_client *client_find(struct backlog *backlog, const char *client_id)
 {
-    if (!backlog->waiting)
+    if (!backlog->waiting || !backlog->messages) // not ready
         return NULL;
     struct backlog_client key = {.client_id = (char *)(uintptr_t)client_id};
     struct backlog_client *client = bsearch(&key, backlog->clients, backlog->clients_count,
@@ -155,7 +161,54 @@ bool backlog_keeps_message(struct plugin *plugin, uint64_t store_id)
     return true;
 }
 
+// ---- packet ids ----------------------------------------------------------------------------
+
+// No message has this QoS. Told to delete one that has it, the broker looks at the first message
+// with the packet id, in flight or queued, finds another QoS, and deletes nothing.
+#define QOS_OF_NONE 3
+
+// So many packet ids in a row are tried. All are in use only where a queue holds some 65,000.
+#define MID_TRIES 16
+
+static bool mid_is_used(const char *client_id, uint16_t mid)
+{
+    struct mosquitto_client_msg msg = {
+        .clientid = client_id, .mid = mid, .qos = QOS_OF_NONE, .direction = mosq_bmd_out};
+    return mosquitto_persist_client_msg_delete(&msg) == MOSQ_ERR_PROTOCOL;
+}
+
+// The next one that no message has; 0 if there is none nearby.
+static uint16_t mid_unused(const struct backlog_client *client)
+{
+    uint16_t mid = client->last_mid;
+    for (int i = 0; i < MID_TRIES; i++) {
+        mid = mid_next(mid);
+        if (!mid_is_used(client->client_id, mid))
+            return mid;
+    }
+    return 0;
+}
+
+void backlog_mid_seen(struct plugin *plugin, const char *client_id, uint16_t mid)
+{
+    struct backlog_client *client = client_find(&plugin->backlog, client_id);
+    if (client)
+        client->last_mid = mid;
+}
+
+bool backlog_is_placeholder(const struct plugin *plugin, uint64_t cmsg_id)
+{
+    return plugin->backlog.placeholder && plugin->backlog.placeholder == cmsg_id;
+}
+
 // ---- into the broker's queue ---------------------------------------------------------------
+
+enum outcome {
+    ENTRY_WAITS, // there is no room for it
+    ENTRY_QUEUED,
+    ENTRY_IN_FLIGHT, // but not sent before the broker is told to
+    ENTRY_OVER,      // its message has expired during the restore: it is no longer in the store
+};
 
 // Hands the message itself to the broker, unless it has it.
 static int message_offer(struct plugin *plugin, uint64_t store_id, bool *ret_had,
@@ -172,90 +225,129 @@ static int message_offer(struct plugin *plugin, uint64_t store_id, bool *ret_had
     return rc;
 }
 
-static struct mosquitto_client_msg entry_for_broker(const char *client_id,
-                                                    const struct backlog_entry *entry)
+// Whether a queue, or a topic as its retained message, holds the message: what nobody does, the
+// broker lets go of here. Looking for the message is the first that it does with an entry, before
+// it sees that this one's direction is none.
+static bool message_is_held(const char *client_id, uint64_t store_id)
 {
-    return (struct mosquitto_client_msg){.clientid = client_id,
+    struct mosquitto_client_msg msg = {
+        .clientid = client_id, .store_id = store_id, .direction = mosq_bmd_all};
+    mosquitto_persist_base_msg_delete(store_id);
+    return mosquitto_persist_client_msg_add(&msg) != MOSQ_ERR_NOT_FOUND;
+}
+
+static struct mosquitto_client_msg entry_for_broker(const struct backlog_client *client,
+                                                    const struct backlog_entry *entry, uint16_t mid)
+{
+    return (struct mosquitto_client_msg){.clientid = client->client_id,
                                          .cmsg_id = entry->cmsg_id,
                                          .store_id = entry->store_id,
                                          .subscription_identifier = entry->subscription_identifier,
-                                         .mid = entry->mid,
+                                         .mid = mid,
                                          .qos = entry->qos,
                                          .retain = entry->retain,
                                          .direction = mosq_bmd_out};
 }
 
-static void entry_forget(struct plugin *plugin, const char *client_id,
-                         const struct backlog_entry *entry)
+// The entry changes in the store, or leaves it.
+static void entry_record(struct plugin *plugin, enum record_type type,
+                         const struct backlog_client *client, const struct backlog_entry *entry)
 {
-    struct event event = {.type = RECORD_QUEUE_DELETE,
-                          .queued = {.client_id = span_str(client_id),
+    struct event event = {.type = type,
+                          .queued = {.client_id = span_str(client->client_id),
                                      .cmsg_id = entry->cmsg_id,
                                      .store_id = entry->store_id,
+                                     .subscription_identifier = entry->subscription_identifier,
                                      .mid = entry->mid,
                                      .direction = QUEUE_OUT,
-                                     .qos = entry->qos}};
+                                     .qos = entry->qos,
+                                     .state = entry->state,
+                                     .retain = entry->retain}};
     append_event(plugin, &event);
 }
 
-// What the broker returns: 0, the entry is in flight; 2, it is queued or dropped; else an error.
-// 0 also for one whose message has expired during the restore: it is no longer in the store.
-static int entry_offer(struct plugin *plugin, const char *client_id,
-                       const struct backlog_entry *entry)
+// The broker has been offered an old packet id, and would count on from there. It counts on from
+// that of any entry that it is offered, whether it takes it or not: so once more, with the newest,
+// and what it has taken of that goes again. Should that have had a place in flight, the broker does
+// not give that place back before the next connection; then it was not the last one.
+static void mids_count_on(struct plugin *plugin, struct backlog_client *client,
+                          const struct backlog_entry *entry)
 {
-    struct mosquitto_client_msg msg = entry_for_broker(client_id, entry);
+    uint16_t mid = client->last_mid == entry->mid ? 0 : mid_unused(client);
+    if (!mid)
+        return;
+    struct mosquitto_client_msg msg = entry_for_broker(client, entry, mid);
+    plugin->backlog.placeholder = entry->cmsg_id;
+    mosquitto_persist_client_msg_add(&msg);
+    // The listener may allow less than the message's QoS.
+    while (mosquitto_persist_client_msg_delete(&msg) == MOSQ_ERR_PROTOCOL && msg.qos > 0)
+        msg.qos--;
+    plugin->backlog.placeholder = 0;
+    client->last_mid = mid;
+}
+
+// An entry whose packet id the client may know. It waits while a newer message has that id.
+static enum outcome sent_entry_offer(struct plugin *plugin, struct backlog_client *client,
+                                     const struct backlog_entry *entry)
+{
+    struct mosquitto_client_msg msg = entry_for_broker(client, entry, entry->mid);
+    if (mid_is_used(client->client_id, entry->mid))
+        return ENTRY_WAITS;
     int rc = mosquitto_persist_client_msg_add(&msg);
-    if (rc == MOSQ_ERR_NOT_FOUND) {
-        struct store_error err = {0};
-        bool had;
-        int offered = message_offer(plugin, entry->store_id, &had, &err);
-        if (offered == STORE_ENOTFOUND) {
-            entry_forget(plugin, client_id, entry);
-            return 0;
-        }
-        if (offered) {
-            log_line(LOG_LEVEL_ERROR, "a message for client %s stays behind: %s", client_id,
-                     err.sentence);
-            return MOSQ_ERR_NOT_FOUND;
-        }
-        rc = mosquitto_persist_client_msg_add(&msg);
-    }
-    if (state_is_pubrel(entry->state) && (rc == 0 || rc == BROKER_QUEUED_OR_DROPPED))
-        pubrel_defer(plugin, client_id, entry->cmsg_id, entry->mid, rc == 0);
-    return rc;
+    bool queued = rc == BROKER_QUEUED_OR_DROPPED && mid_is_used(client->client_id, entry->mid);
+    if (state_is_pubrel(entry->state) && (rc == 0 || queued))
+        pubrel_defer(plugin, client->client_id, entry->cmsg_id, entry->mid, rc == 0);
+    mids_count_on(plugin, client, entry);
+    return rc == 0 ? ENTRY_IN_FLIGHT : queued ? ENTRY_QUEUED : ENTRY_WAITS;
 }
 
-bool backlog_probes(struct plugin *plugin, uint64_t cmsg_id)
+// An entry that has never been sent. The broker says the same of one that it has queued and of one
+// that it has dropped: but a message that nobody else holds is held after the former only, and
+// otherwise the packet id tells. To look for that the broker walks along the queue.
+static enum outcome new_entry_offer(struct plugin *plugin, struct backlog_client *client,
+                                    struct backlog_entry *entry, bool shared)
 {
-    struct backlog *backlog = &plugin->backlog;
-    if (!backlog->probed || backlog->probed != cmsg_id)
-        return false;
-    backlog->probe_found = true;
-    return true;
+    uint16_t mid = shared ? mid_unused(client) : mid_next(client->last_mid);
+    struct mosquitto_client_msg msg = entry_for_broker(client, entry, mid);
+    if (!mid)
+        return ENTRY_WAITS;
+    int rc = mosquitto_persist_client_msg_add(&msg);
+    if (rc && rc != BROKER_QUEUED_OR_DROPPED)
+        return ENTRY_WAITS;
+    if (rc && !(shared ? mid_is_used(client->client_id, mid)
+                       : message_is_held(client->client_id, entry->store_id)))
+        return ENTRY_WAITS;
+    client->last_mid = entry->mid = mid;
+    if (rc)
+        return ENTRY_QUEUED;
+    // Of a queued one the broker tells before it sends it.
+    entry->state = entry->qos == 2 ? QUEUE_STATE_PUBLISH_QOS2 : QUEUE_STATE_PUBLISH_QOS1;
+    entry_record(plugin, RECORD_QUEUE_UPDATE, client, entry);
+    return ENTRY_IN_FLIGHT;
 }
 
-// Whether the broker has the entry: deletes it there, and sees whether that raises an event. The
-// entry is put back if it was there, and forgotten by the broker if not.
-static bool entry_probe(struct plugin *plugin, const char *client_id,
-                        const struct backlog_entry *entry)
+static enum outcome entry_offer(struct plugin *plugin, struct backlog_client *client,
+                                struct backlog_entry *entry)
 {
-    struct backlog *backlog = &plugin->backlog;
-    struct mosquitto_client_msg msg = entry_for_broker(client_id, entry);
-    backlog->probed = entry->cmsg_id;
-    backlog->probe_found = false;
-    mosquitto_persist_client_msg_delete(&msg);
-    backlog->probed = 0;
-    pubrel_deleted(plugin, client_id, entry->cmsg_id);
-    if (backlog->probe_found) {
-        // Where it was there is room for it.
-        entry_offer(plugin, client_id, entry);
-        return true;
+    struct store_error err = {0};
+    bool shared = message_is_held(client->client_id, entry->store_id), had;
+    int rc = shared ? 0 : message_offer(plugin, entry->store_id, &had, &err);
+    if (rc == STORE_ENOTFOUND) {
+        entry_record(plugin, RECORD_QUEUE_DELETE, client, entry);
+        return ENTRY_OVER;
     }
-    struct backlog_message *message = message_find(backlog, entry->store_id);
-    mosquitto_persist_base_msg_delete(entry->store_id); // if no other queue names it
-    if (message)
+    if (rc) {
+        log_line(LOG_LEVEL_ERROR, "a message for client %s stays behind: %s", client->client_id,
+                 err.sentence);
+        return ENTRY_WAITS;
+    }
+    enum outcome outcome = entry->state == QUEUE_STATE_QUEUED
+                               ? new_entry_offer(plugin, client, entry, shared)
+                               : sent_entry_offer(plugin, client, entry);
+    struct backlog_message *message = message_find(&plugin->backlog, entry->store_id);
+    if (outcome == ENTRY_WAITS && !message_is_held(client->client_id, entry->store_id) && message)
         message->gone = true;
-    return false;
+    return outcome;
 }
 
 // An entry no longer waits: the broker has it, or its session has ended.
@@ -289,45 +381,29 @@ static void entries_leave(struct plugin *plugin, struct backlog_client *client, 
     }
 }
 
-// Offers the client's entries in order; returns how many the broker has taken. It says the same of
-// a queued and of a dropped entry, so the first and the last of them are asked for; once one is
-// dropped, all behind it are.
-static size_t entries_offer(struct plugin *plugin, const struct backlog_client *client)
-{
-    const struct backlog_entry *entries = &plugin->backlog.entries[client->first];
-    size_t count = client->end - client->first, sure = 0, at = 0;
-    bool asked = false;
-    for (; at < count; at++) {
-        int rc = entry_offer(plugin, client->client_id, &entries[at]);
-        if (rc && rc != BROKER_QUEUED_OR_DROPPED)
-            break;
-        if (rc == 0) {
-            sure = at + 1;
-        } else if (!asked) {
-            if (!entry_probe(plugin, client->client_id, &entries[at]))
-                break;
-            asked = true;
-            sure = at + 1;
-        }
-    }
-    while (at > sure && !entry_probe(plugin, client->client_id, &entries[at - 1]))
-        at--;
-    return at;
-}
-
+// Offers the client's entries in order, until one finds no room: none behind it would.
 static void client_fill(struct plugin *plugin, struct backlog_client *client)
 {
+    size_t taken = 0;
+    bool in_flight = false;
     client->due = false;
-    size_t taken = entries_offer(plugin, client);
-    if (!taken)
-        return;
-    log_line(LOG_LEVEL_INFO, "%zu messages that waited for room are in the queue of client %s",
-             taken, client->client_id);
+    for (; client->first + taken < client->end; taken++) {
+        enum outcome outcome =
+            entry_offer(plugin, client, &plugin->backlog.entries[client->first + taken]);
+        if (outcome == ENTRY_WAITS)
+            break;
+        in_flight |= outcome == ENTRY_IN_FLIGHT;
+    }
+    if (client->first + taken == client->end)
+        log_line(LOG_LEVEL_INFO,
+                 "all messages that waited for room are in the queue of client %s now",
+                 client->client_id);
     // Deletes nothing, for no message of QoS 1 has packet id 0, and makes the broker send what has
     // come in flight.
     struct mosquitto_client_msg nothing = {
         .clientid = client->client_id, .mid = 0, .qos = 1, .direction = mosq_bmd_out};
-    mosquitto_persist_client_msg_delete(&nothing);
+    if (in_flight)
+        mosquitto_persist_client_msg_delete(&nothing);
     entries_leave(plugin, client, taken, false);
 }
 
@@ -347,21 +423,30 @@ void backlog_client_offline(struct plugin *plugin, const char *client_id)
 
 void backlog_queue_shrank(struct plugin *plugin, const char *client_id)
 {
-    struct backlog_client *client = client_find(&plugin->backlog, client_id);
-    if (client)
-        client->due = plugin->backlog.due = true;
+    struct backlog *backlog = &plugin->backlog;
+    struct backlog_client *client = client_find(backlog, client_id);
+    if (!client)
+        return;
+    client->due = true;
+    if (client->listed)
+        return;
+    client->listed = true;
+    client->next_due = backlog->due;
+    backlog->due = client;
 }
 
-void backlog_tick(struct plugin *plugin)
+void backlog_fill(struct plugin *plugin)
 {
     struct backlog *backlog = &plugin->backlog;
-    if (!backlog->due)
-        return;
-    backlog->due = false;
+    struct backlog_client *client = backlog->due;
+    backlog->due = NULL; // what becomes due meanwhile has its turn the next time
     // The last entry to leave takes the list along.
-    for (size_t i = 0; i < backlog->clients_count; i++) {
-        if (backlog->clients[i].due && backlog->clients[i].first < backlog->clients[i].end)
-            client_fill(plugin, &backlog->clients[i]);
+    while (client && backlog->waiting) {
+        struct backlog_client *next = client->next_due;
+        client->listed = false;
+        if (client->due && client->first < client->end)
+            client_fill(plugin, client);
+        client = next;
     }
 }
 

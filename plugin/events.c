@@ -223,6 +223,8 @@ static int on_client_msg_add(int number, void *event_data, void *userdata)
     const struct mosquitto_evt_persist_client_msg *data = event_data;
     (void)number;
     append_queued(userdata, RECORD_QUEUE_ADD, &data->data);
+    if (data->data.direction == mosq_bmd_out && data->data.mid)
+        backlog_mid_seen(userdata, data->data.clientid, data->data.mid);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -234,7 +236,7 @@ static int on_client_msg_delete(int number, void *event_data, void *userdata)
     (void)number;
     if (plugin->moving)
         queue_restore_deleted(plugin->moving, msg->cmsg_id);
-    if (backlog_probes(plugin, msg->cmsg_id))
+    if (backlog_is_placeholder(plugin, msg->cmsg_id))
         return MOSQ_ERR_SUCCESS;
     append_queued(plugin, RECORD_QUEUE_DELETE, msg);
     if (msg->direction == mosq_bmd_out) {
@@ -255,6 +257,9 @@ static int on_client_msg_update(int number, void *event_data, void *userdata)
         queue_restore_moved(plugin->moving, msg->cmsg_id);
     else if (msg->direction != mosq_bmd_out || !pubrel_updated(plugin, msg->clientid, msg->cmsg_id))
         append_queued(plugin, RECORD_QUEUE_UPDATE, msg);
+    // It has left the queue, and no other event tells that a bridge has connected.
+    if (msg->state == QUEUE_STATE_PUBLISH_QOS1 || msg->state == QUEUE_STATE_PUBLISH_QOS2)
+        backlog_queue_shrank(plugin, msg->clientid);
     return MOSQ_ERR_SUCCESS;
 }
 

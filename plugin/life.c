@@ -167,7 +167,7 @@ int life_tick(int event, void *event_data, void *userdata)
     append_tick(plugin);
     admission_tick(plugin);
     pubrel_tick(plugin);
-    backlog_tick(plugin);
+    backlog_fill(plugin);
     will_delays_tick(plugin);
     plugin->wake_ms = store_tick(plugin->store);
     tick_again(event_data, 0);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "mid.h"
 #include "plugin.h"
 #include "text.h"
 
@@ -32,6 +33,7 @@ struct queue_restore {
     bool unmoved;           // what was in flight has been added since the last move
     uint64_t last_store_id; // of the outgoing entry before, 0: none
     struct queued newest;   // of those that wait; its client_id is not kept
+    uint16_t last_mid;      // the newest packet id of the entries so far
     struct pubrec_entry *pubrecs;
     size_t pubrecs_count;
     size_t pubrecs_capacity;
@@ -230,7 +232,7 @@ static int entry_wait(struct queue_restore *restore, const struct queued *queued
     restore->full = true;
     restore->newest = *queued;
     restore->counts->queued_waiting++;
-    return backlog_add(&restore->plugin->backlog, queued, err);
+    return backlog_add(&restore->plugin->backlog, queued, restore->last_mid, err);
 }
 
 // What is above max_inflight_messages, which may have been lowered, and which a client exceeds that
@@ -249,6 +251,19 @@ static int incoming_add(struct queue_restore *restore, const struct queued *queu
                  restore->client_id.data);
     }
     return rc && rc != BROKER_QUEUED_OR_DROPPED ? entry_failed(restore, queued, rc, err) : 0;
+}
+
+// Of entries that had to wait after the restart before, those that are not in flight yet stand with
+// their old packet ids behind some that were given newer ones (backlog.h). The next in line keeps
+// them apart. It need not be stored: each restore comes to the same.
+static void mid_renew(struct queue_restore *restore, struct queued *queued)
+{
+    if (!queued->mid)
+        return;
+    if (queued->state == QUEUE_STATE_QUEUED && !mid_is_newer(queued->mid, restore->last_mid))
+        queued->mid = mid_next(restore->last_mid);
+    if (mid_is_newer(queued->mid, restore->last_mid))
+        restore->last_mid = queued->mid;
 }
 
 static int outgoing_add(struct queue_restore *restore, const struct queued *queued,
@@ -290,6 +305,7 @@ static void session_end(struct queue_restore *restore)
     if (restore->unmoved)
         flight_move(restore);
     // The broker counts packet ids on from the last entry that it was offered.
+    restore->newest.mid = restore->last_mid;
     if (restore->full)
         entry_offer(restore, &restore->newest);
 }
@@ -302,6 +318,7 @@ static int session_begin(struct queue_restore *restore, struct span client_id,
     restore->client_id_len = client_id.len;
     restore->full = restore->incoming_full = restore->copies = restore->unmoved = false;
     restore->last_store_id = 0;
+    restore->last_mid = 0;
     if (restore->mids_used)
         memset(restore->mids, 0, sizeof(restore->mids));
     restore->mids_used = false;
@@ -326,7 +343,9 @@ int queue_restore_add(struct queue_restore *restore, const struct queued *queued
     restore->counts->queued++;
     if (queued->direction == QUEUE_IN)
         return incoming_add(restore, queued, err);
-    return outgoing_add(restore, queued, err);
+    struct queued outgoing = *queued;
+    mid_renew(restore, &outgoing);
+    return outgoing_add(restore, &outgoing, err);
 }
 
 int queue_restore_finish(struct queue_restore *restore, struct store_error *err)

@@ -188,7 +188,7 @@ struct event {
         struct connection connection;
         struct subscription subscription;
         struct message message; // message_delete: store_id only
-        struct queued queued;   // queue_delete: all that names it; queue_update: also state and dup
+        struct queued queued;   // queue_delete: all that names it; queue_update: all but store_id
         struct retained retained;
         struct will will; // will_delete: client_id only
         struct segment_link link;

@@ -230,6 +230,8 @@ def decode(version, head, body):
         found.reason = reader.number("u8") if reader.left() else 0
         if reader.left():
             found.properties = reader.properties()
-    elif found.type != PINGRESP:
+    elif found.type in (SUBSCRIBE, UNSUBSCRIBE):  # of a bridge
+        found.mid = reader.number("u16")
+    elif found.type not in (PINGRESP, CONNECT):
         raise Malformed(f"packet of type {found.type}")
     return found
