@@ -12,6 +12,16 @@
 // Closes a connection without an acknowledgement, and stands in the broker's log.
 #define REFUSE_BY_CLOSING MOSQ_ERR_SERVER_BUSY
 
+// A topic or topic filter that is longer than MQTT allows. The broker looks before it puts the
+// listener's mount_point in front, and would hand such a message on with half a topic. It closes
+// the connection of a client that sends one by itself, and so it does here.
+#define REFUSE_AS_MALFORMED MOSQ_ERR_MALFORMED_PACKET
+
+static bool is_too_long(const char *topic)
+{
+    return strlen(topic) > EVENT_STRING_MAX_BYTES;
+}
+
 // How the client is refused. Quota exceeded becomes reason code 0x97 in the PUBACK or PUBREC;
 // without MQTT 5 that would be a plain acknowledgement, so the connection is closed and the client
 // sends it again. At QoS 0 there is no acknowledgement: the message is dropped. A bridge's context
@@ -46,6 +56,8 @@ int admission_message_in(int event, void *event_data, void *userdata)
 
     error_init(&err);
     backlog_fill(plugin);
+    if (is_too_long(publish->topic))
+        return REFUSE_AS_MALFORMED;
     if (publish->qos == 0 && !publish->retain)
         return MOSQ_ERR_SUCCESS;
     append_publish_begins(plugin, publish);
@@ -80,6 +92,8 @@ int admission_subscribe(int event, void *event_data, void *userdata)
     const struct mosquitto_evt_subscribe *subscribe = event_data;
     (void)event;
     backlog_fill(userdata);
+    if (is_too_long(subscribe->data.topic_filter))
+        return REFUSE_AS_MALFORMED;
     append_subscribe_begins(userdata, subscribe->client);
     return admit_subscriber(userdata, subscribe->client);
 }

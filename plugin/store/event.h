@@ -15,6 +15,10 @@
 #include <stdint.h>
 #include <string.h>
 
+// No string of an event is longer: client id, topic, topic filter, user name (MQTT 5
+// section 1.5.4).
+#define EVENT_STRING_MAX_BYTES 65535u
+
 struct span {
     const void *data;
     uint32_t len;

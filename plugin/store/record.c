@@ -8,7 +8,6 @@
 #include "bytes.h"
 #include "seeded.h"
 
-#define STRING_MAX_BYTES 65535u
 #define PROPERTIES_MAX_BYTES 268435455u
 #define ABSENT 0xffffffffu
 
@@ -175,7 +174,7 @@ bool record_promised(const struct event *event)
 
 static uint32_t span_limit(enum field_kind kind)
 {
-    return kind == FIELD_STRING ? STRING_MAX_BYTES : PROPERTIES_MAX_BYTES;
+    return kind == FIELD_STRING ? EVENT_STRING_MAX_BYTES : PROPERTIES_MAX_BYTES;
 }
 
 // Added to a size by a member that is too long, so that the sum needs one look.
@@ -203,7 +202,7 @@ static inline uint8_t *span_put(uint8_t *dst, const struct span *span)
 #define SIZE_U16(at) 2
 #define SIZE_U32(at) 4
 #define SIZE_U64(at) 8
-#define SIZE_STRING(at) span_size(&(at), STRING_MAX_BYTES)
+#define SIZE_STRING(at) span_size(&(at), EVENT_STRING_MAX_BYTES)
 #define SIZE_PROPERTIES(at) span_size(&(at), PROPERTIES_MAX_BYTES)
 #define SIZE_PAYLOAD(at) span_size(&(at), PROPERTIES_MAX_BYTES)
 #define SIZE(member, name, kind, maximum) +SIZE_##kind(event->member.name)

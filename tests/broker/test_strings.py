@@ -101,6 +101,30 @@ def test_any_character_and_depth_that_mqtt_allows(broker, client, publisher, how
     assert retained_payloads(broker, client) == {text: text.encode()}
 
 
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_topic_that_is_too_long_below_its_mount_point_ends_no_broker(new_broker, client, version):
+    """The broker looks at the length before it puts the mount point in front."""
+    mount = "mount/"
+    broker = new_broker(options={"on_failure": "stop"},
+                        listener=["listener {port} 127.0.0.1", f"mount_point {mount}"]).start()
+    session = client(broker, "sub", version=version)
+    session.subscribe("#")
+    longest = "t" * (65535 - len(mount))
+    source = client(broker, "source", version=version)
+    for qos in (0, 1, 2):
+        for retain in (False, True):
+            with pytest.raises(ConnectionLost):
+                source.publish(longest + "t", "too long", qos, retain)
+            source.connect()
+            source.publish(longest, f"{qos} {retain}", qos, retain)
+    with pytest.raises(ConnectionLost):
+        source.subscribe(longest + "t")
+    assert payloads(session.drain()) == \
+        [f"{qos} {retain}" for qos in (0, 1, 2) for retain in (False, True)]
+    broker.restart()
+    assert set(retained_payloads(broker, client)) == {longest}
+
+
 def test_payloads_may_hold_any_byte(broker, client, publisher, how):
     session = offline_session(broker, client)
     source = publisher(broker)
