@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "release.h"
 
+#include "mid.h"
 #include "plugin.h"
 #include "restore.h"
 #include "text.h"
@@ -19,13 +20,15 @@ struct waiting {
     char *client_id;
 };
 
-// Who has the message already, and who is to get it.
+// Who has the message already, and who is to get it. A client is to get one copy for its plain
+// subscriptions, and one for each share group that is for it.
 struct recipient {
     char *client_id;
     uint32_t client_id_len;
     uint8_t qos;
     bool retain;
     uint32_t subscription_identifier;
+    uint32_t copies; // that it has already, and not by one of its plain subscriptions
 };
 
 struct recipients {
@@ -44,10 +47,11 @@ struct release {
 
     const struct waiting *begun; // the one that somebody has; the broker handles one at a time
     struct recipients served;    // in the order of client ids, as the walk gives them
-    struct recipients owed;
-    struct recipients groups; // one member each of the share groups that match; `client_id` is
-                              // the group's filter with "$share/" in front
-    struct message message;   // valid until the next call on `lookup`
+    struct recipients owed;      // plain copies in that order, then those for share groups
+    size_t owed_plain;           // of them, one a client
+    struct recipients groups;    // one member each of the share groups that match; `client_id` is
+                                 // the group's filter with "$share/" in front
+    struct message message;      // valid until the next call on `lookup`
     struct text source_id;
     bool message_retain;
 };
@@ -133,6 +137,14 @@ static struct recipient *recipients_find(const struct recipients *recipients, st
     return NULL;
 }
 
+// The last one, if it is the client's.
+static struct recipient *recipients_last(const struct recipients *recipients, struct span client_id)
+{
+    struct recipient *last = recipients->count ? &recipients->items[recipients->count - 1] : NULL;
+    bool its = last && span_equal(span_of(last->client_id, last->client_id_len), client_id);
+    return its ? last : NULL;
+}
+
 // ---- what waits ----------------------------------------------------------------------------
 
 struct session_look {
@@ -197,12 +209,15 @@ int release_queued(struct release *release, const struct queued *queued, struct 
     if (!waiting)
         return 0;
     release->begun = waiting;
-    struct recipients *served = &release->served;
-    if (served->count && span_equal(span_of(served->items[served->count - 1].client_id,
-                                            served->items[served->count - 1].client_id_len),
-                                    queued->client_id))
+    if (queued->qos == 0)
         return 0;
-    return recipients_add(served, queued->client_id) ? 0 : out_of_memory(err);
+    struct recipient *served = recipients_last(&release->served, queued->client_id);
+    if (!served)
+        served = recipients_add(&release->served, queued->client_id);
+    if (!served)
+        return out_of_memory(err);
+    served->copies++;
+    return 0;
 }
 
 // ---- who is owed ---------------------------------------------------------------------------
@@ -210,6 +225,7 @@ int release_queued(struct release *release, const struct queued *queued, struct 
 struct subscription_look {
     struct release *release;
     const char *topic;
+    bool groups; // those of share groups, else the plain ones
     struct store_error *err;
 };
 
@@ -239,28 +255,50 @@ static int group_note(struct release *release, const struct subscription *subscr
 {
     struct recipients *groups = &release->groups;
     struct recipient *group = recipients_find(groups, subscription->topic_filter);
-    bool served = recipients_find(&release->served, subscription->client_id) != NULL;
-    if (group) {
-        // The member that was taken for it first may have been the wrong one.
-        struct recipient *owed =
-            served && group->qos ? &release->owed.items[group->subscription_identifier] : NULL;
-        if (owed)
-            owed->qos = 0;
-        if (served)
-            group->qos = 0;
-        return 0;
-    }
-    group = recipients_add(groups, subscription->topic_filter);
+    struct recipient *served = recipients_find(&release->served, subscription->client_id);
+    bool fresh = !group, done = served && served->copies > 0;
+    if (fresh)
+        group = recipients_add(groups, subscription->topic_filter);
     if (!group)
         return out_of_memory(err);
-    if (served)
+    if (done && (fresh || group->qos)) {
+        // The member that was taken for it first may have been the wrong one.
+        if (group->qos)
+            release->owed.items[group->subscription_identifier].qos = 0;
+        group->qos = 0;
+        served->copies--;
+    } else if (fresh) {
+        struct recipient *owed = recipients_add(&release->owed, subscription->client_id);
+        if (!owed)
+            return out_of_memory(err);
+        recipient_raise(owed, subscription, release->message_retain);
+        group->qos = owed->qos;
+        group->subscription_identifier = (uint32_t)(release->owed.count - 1);
+    }
+    return 0;
+}
+
+static int plain_note(struct release *release, const struct subscription *subscription,
+                      struct store_error *err)
+{
+    const char *source_id = release->source_id.data;
+    if ((subscription->options & OPTION_NO_LOCAL) && source_id &&
+        span_equal(subscription->client_id, span_str(source_id)))
         return 0;
-    struct recipient *owed = recipients_add(&release->owed, subscription->client_id);
+    struct recipient *served = recipients_find(&release->served, subscription->client_id);
+    if (served) {
+        // The broker serves plain subscriptions first.
+        served->copies -= served->copies > 0;
+        return 0;
+    }
+    // Overlapping subscriptions come one after the other; one copy at the highest QoS will do
+    // (MQTT 5 section 3.3.4).
+    struct recipient *owed = recipients_last(&release->owed, subscription->client_id);
+    if (!owed)
+        owed = recipients_add(&release->owed, subscription->client_id);
     if (!owed)
         return out_of_memory(err);
     recipient_raise(owed, subscription, release->message_retain);
-    group->qos = owed->qos;
-    group->subscription_identifier = (uint32_t)(release->owed.count - 1);
     return 0;
 }
 
@@ -273,29 +311,12 @@ static int on_subscription(void *user, const struct subscription *subscription)
     if (!filter)
         return out_of_memory(look->err);
     const char *shared = shared_filter(filter);
-    if (mosquitto_topic_matches_sub(shared ? shared : filter, look->topic, &matches) || !matches ||
-        (subscription->options & OPTION_QOS) == 0)
+    if ((shared != NULL) != look->groups || (subscription->options & OPTION_QOS) == 0)
         return 0; // nobody is owed a message of QoS 0
-    if (shared)
-        return group_note(release, subscription, look->err);
-
-    const char *source_id = release->source_id.data;
-    if ((subscription->options & OPTION_NO_LOCAL) && source_id &&
-        span_equal(subscription->client_id, span_str(source_id)))
+    if (mosquitto_topic_matches_sub(shared ? shared : filter, look->topic, &matches) || !matches)
         return 0;
-    if (recipients_find(&release->served, subscription->client_id))
-        return 0;
-    // Overlapping subscriptions come one after the other; one copy at the highest QoS will do
-    // (MQTT 5 section 3.3.4).
-    struct recipients *owed = &release->owed;
-    struct recipient *recipient = owed->count ? &owed->items[owed->count - 1] : NULL;
-    if (!recipient || !span_equal(span_of(recipient->client_id, recipient->client_id_len),
-                                  subscription->client_id))
-        recipient = recipients_add(owed, subscription->client_id);
-    if (!recipient)
-        return out_of_memory(look->err);
-    recipient_raise(recipient, subscription, release->message_retain);
-    return 0;
+    return shared ? group_note(release, subscription, look->err)
+                  : plain_note(release, subscription, look->err);
 }
 
 // ---- the end of it -------------------------------------------------------------------------
@@ -307,23 +328,42 @@ static int on_last_mid(void *user, const struct queued *queued)
     return 0;
 }
 
+// Behind all that was restored and all that it has been given of the same message.
+static int recipient_next_mid(struct release *release, const struct recipient *recipient,
+                              uint16_t *ret_mid, struct store_error *err)
+{
+    struct span client_id = span_of(recipient->client_id, recipient->client_id_len);
+    uint16_t mid = 0;
+    int rc = store_each_queued(release->lookup, client_id, on_last_mid, &mid, err);
+    const struct recipient *items = release->owed.items;
+    size_t earlier = recipient < items + release->owed_plain ? 0 : (size_t)(recipient - items);
+    while (rc == 0 && earlier-- > 0) {
+        const struct recipient *other = &items[earlier];
+        if (other->qos && span_equal(span_of(other->client_id, other->client_id_len), client_id))
+            mid = mid_next(mid);
+    }
+    *ret_mid = mid_next(mid);
+    return rc;
+}
+
 static int recipient_give(struct release *release, const struct recipient *recipient,
                           struct store_error *err)
 {
     struct plugin *plugin = release->plugin;
-    uint16_t mid = 0;
     struct span client_id = span_of(recipient->client_id, recipient->client_id_len);
-    int rc = store_each_queued(release->lookup, client_id, on_last_mid, &mid, err);
+    uint64_t behind = (uint64_t)(&release->owed.items[release->owed.count - 1] - recipient);
+    uint16_t mid;
+    int rc = recipient_next_mid(release, recipient, &mid, err);
     if (rc)
         return rc;
-    mid = (uint16_t)(mid + 1);
     struct event event = {.type = RECORD_QUEUE_ADD,
                           .queued = {.client_id = client_id,
-                                     // Behind all that was restored, before the broker's first: 1.
-                                     .cmsg_id = store_cmsg_id(plugin->store, 0),
+                                     // Behind all that was restored, each behind the one before,
+                                     // the last before the broker's first: 1.
+                                     .cmsg_id = store_cmsg_id(plugin->store, 0) - behind,
                                      .store_id = release->begun->store_id,
                                      .subscription_identifier = recipient->subscription_identifier,
-                                     .mid = mid ? mid : 1,
+                                     .mid = mid,
                                      .direction = QUEUE_OUT,
                                      .qos = recipient->qos,
                                      .state = QUEUE_STATE_QUEUED,
@@ -387,10 +427,14 @@ static int release_complete(struct release *release, struct store_view *view,
         return out_of_memory(err);
 
     // First, while the message is still valid.
-    struct subscription_look look = {release, topic, err};
+    struct subscription_look look = {release, topic, false, err};
     struct span everyone = {0};
     if ((rc = retained_settle(release, topic, err)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, &look, err)))
+        return rc;
+    release->owed_plain = release->owed.count;
+    look.groups = true;
+    if ((rc = store_each_subscription(view, everyone, on_subscription, &look, err)))
         return rc;
     for (size_t i = 0; rc == 0 && i < release->owed.count; i++) {
         if (release->owed.items[i].qos)
