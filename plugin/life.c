@@ -116,6 +116,29 @@ static void restore_say(const struct restore_counts *counts, int64_t ms)
                  counts->queued_qos0_dropped);
 }
 
+static _Noreturn void restore_fails(struct plugin *plugin, const struct store_error *err)
+{
+    log_line(LOG_LEVEL_ERROR, "restore: %s; the broker does not start with less", err->sentence);
+    wills_release(&plugin->wills);
+    store_close(plugin->store, false, NULL);
+    exit(EXIT_FAILURE);
+}
+
+static int wills_guarded(void *user)
+{
+    struct restoring *restoring = user;
+    return wills_publish(restoring->plugin, &restoring->err);
+}
+
+static void wills_finish(struct plugin *plugin)
+{
+    struct restoring restoring = {.plugin = plugin};
+    int rc = guard_call(plugin->options.path, wills_guarded, &restoring);
+    log_drain();
+    if (rc)
+        restore_fails(plugin, &restoring.err);
+}
+
 int life_restore(int event, void *event_data, void *userdata)
 {
     struct plugin *plugin = userdata;
@@ -127,12 +150,8 @@ int life_restore(int event, void *event_data, void *userdata)
     int rc = guard_call(plugin->options.path, restore_guarded, &restoring);
     plugin->restoring = false;
     log_drain();
-    if (rc) {
-        log_line(LOG_LEVEL_ERROR, "restore: %s; the broker does not start with less",
-                 restoring.err.sentence);
-        store_close(plugin->store, false, NULL);
-        exit(EXIT_FAILURE);
-    }
+    if (rc)
+        restore_fails(plugin, &restoring.err);
     plugin->restored = true;
     restore_say(&restoring.counts, clock_steady_ms() - begin_ms);
     return MOSQ_ERR_SUCCESS;
@@ -165,6 +184,8 @@ int life_tick(int event, void *event_data, void *userdata)
     }
     log_drain();
     append_tick(plugin);
+    if (plugin->wills.walk)
+        wills_finish(plugin);
     admission_tick(plugin);
     pubrel_tick(plugin);
     backlog_fill(plugin);
@@ -254,12 +275,14 @@ int life_reload(int event, void *event_data, void *userdata)
 // ---- close ---------------------------------------------------------------------------------
 
 // A clean stop tells the store that no will is owed. The broker sends them all before it stops; but
-// if it ends before the restore, they are still in the store, and must stay there.
+// if it ends before the first pass of its loop, they are still in the store, and must stay there.
 void life_close(struct plugin *plugin)
 {
     struct store_error err = {0};
+    bool owed = !plugin->restored || plugin->wills.walk;
     append_settle(plugin);
-    int rc = store_close(plugin->store, plugin->restored, &err);
+    wills_release(&plugin->wills);
+    int rc = store_close(plugin->store, !owed, &err);
     plugin->store = NULL;
     log_drain();
     if (rc)

@@ -14,6 +14,7 @@
 #include "pubrel.h"
 #include "store/store.h"
 #include "will_delays.h"
+#include "wills.h"
 
 struct queue_restore;
 
@@ -23,7 +24,7 @@ struct plugin {
     struct options configured; // from the broker's configuration, without the options file
     struct options options;    // in force
 
-    bool restoring;   // within the RESTORE event
+    bool restoring;   // within the RESTORE event, or publishing what it left to be published
     bool restored;    // it has come and gone well
     uint32_t wake_ms; // when the store wants the next tick, 0: whenever
     // A session whose messages are just being moved in flight by queue_restore.c, or NULL.
@@ -34,6 +35,7 @@ struct plugin {
     struct backlog backlog;
     struct pubrel pubrel;
     struct will_delays will_delays;
+    struct wills wills;
     struct properties_buffer properties; // scratch of the callbacks
 };
 

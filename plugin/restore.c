@@ -195,7 +195,8 @@ static int restore_all(struct restore *restore)
         (rc = release_finish(restore->release, view, err)))
         return rc;
     // Last, so that a will queues up behind what its subscribers were already owed.
-    return wills_publish(restore->plugin, view, restore->lookup, &restore->counts->wills, err);
+    return wills_restore(restore->plugin, &restore->view, &restore->lookup, &restore->counts->wills,
+                         err);
 }
 
 int restore_run(struct plugin *plugin, struct restore_counts *ret_counts, struct store_error *err)

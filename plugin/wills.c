@@ -6,11 +6,14 @@
 #include "restore.h"
 #include "text.h"
 
-struct wills {
+struct publishing {
     struct plugin *plugin;
     struct store_view *lookup;
     struct store_error *err;
+    bool restoring; // not yet within the broker's loop
+    int64_t restored_time;
     uint64_t count;
+    uint64_t left;
     struct text client_id;
     struct text topic; // and the filter of a subscription
 };
@@ -44,7 +47,7 @@ static void will_forget(struct plugin *plugin, struct span client_id)
     append_event(plugin, &event);
 }
 
-static int will_set(struct wills *wills, const struct will *will)
+static int will_set(struct publishing *wills, const struct will *will)
 {
     const char *topic = text_set(&wills->topic, will->topic);
     mosquitto_property *properties = NULL;
@@ -65,7 +68,7 @@ static int will_set(struct wills *wills, const struct will *will)
 
 static int on_subscription(void *user, const struct subscription *subscription)
 {
-    struct wills *wills = user;
+    struct publishing *wills = user;
     struct mosquitto_subscription sub = {
         .clientid = wills->client_id.data,
         .topic_filter = (char *)(uintptr_t)text_set(&wills->topic, subscription->topic_filter),
@@ -79,7 +82,7 @@ static int on_subscription(void *user, const struct subscription *subscription)
     return 0;
 }
 
-static int will_of_session(struct wills *wills, const struct will *will,
+static int will_of_session(struct publishing *wills, const struct will *will,
                            const struct session *session)
 {
     struct plugin *plugin = wills->plugin;
@@ -102,7 +105,7 @@ static int will_of_session(struct wills *wills, const struct will *will,
                                    wills->err);
 }
 
-static int will_without_session(struct wills *wills, const struct will *will)
+static int will_without_session(struct publishing *wills, const struct will *will)
 {
     struct mosquitto_client client = {
         .clientid = text_for_broker(will->client_id),
@@ -127,26 +130,79 @@ static int will_without_session(struct wills *wills, const struct will *will)
     return 0;
 }
 
+// The broker looks for sessions that have expired between the restore and its loop. Their wills
+// would be gone with them.
+static bool session_ends_at_once(const struct session *session, int64_t now)
+{
+    return !session->connected && session->session_expiry_time &&
+           session->session_expiry_time <= now + 1;
+}
+
 static int on_will(void *user, const struct will *will)
 {
-    struct wills *wills = user;
+    struct publishing *wills = user;
     struct session session;
     if (!text_set(&wills->client_id, will->client_id))
         return error_set(wills->err, STORE_ENOMEM, "out of memory");
     wills->count++;
     int rc = store_get_session(wills->lookup, will->client_id, &session, wills->err);
-    if (rc == STORE_ENOTFOUND)
-        return will_without_session(wills, will);
-    return rc ? rc : will_of_session(wills, will, &session);
+    if (rc && rc != STORE_ENOTFOUND)
+        return rc;
+    bool at_once = rc == 0 && session_ends_at_once(&session, wills->restored_time);
+    if (wills->restoring != at_once) {
+        wills->left++;
+        return 0;
+    }
+    // It may have expired since the restore, if the broker took long to begin.
+    bool has_session = rc == 0 && mosquitto_client(wills->client_id.data);
+    return has_session ? will_of_session(wills, will, &session) : will_without_session(wills, will);
 }
 
-int wills_publish(struct plugin *plugin, struct store_view *walk, struct store_view *lookup,
+static int wills_walk(struct publishing *wills, struct store_view *walk)
+{
+    bool before = wills->plugin->restoring;
+    wills->plugin->restoring = true;
+    int rc = store_each_will(walk, on_will, wills, wills->err);
+    wills->plugin->restoring = before;
+    text_release(&wills->client_id);
+    text_release(&wills->topic);
+    return rc;
+}
+
+int wills_restore(struct plugin *plugin, struct store_view **walk, struct store_view **lookup,
                   uint64_t *ret_count, struct store_error *err)
 {
-    struct wills wills = {.plugin = plugin, .lookup = lookup, .err = err};
-    int rc = store_each_will(walk, on_will, &wills, err);
-    text_release(&wills.client_id);
-    text_release(&wills.topic);
+    struct publishing wills = {.plugin = plugin,
+                               .lookup = *lookup,
+                               .err = err,
+                               .restoring = true,
+                               .restored_time = clock_seconds()};
+    int rc = wills_walk(&wills, *walk);
+    if (rc)
+        return rc;
     *ret_count = wills.count;
+    if (wills.left) {
+        plugin->wills = (struct wills){*walk, *lookup, wills.restored_time};
+        *walk = *lookup = NULL;
+    }
+    return 0;
+}
+
+int wills_publish(struct plugin *plugin, struct store_error *err)
+{
+    struct publishing wills = {.plugin = plugin,
+                               .lookup = plugin->wills.lookup,
+                               .err = err,
+                               .restored_time = plugin->wills.restored_time};
+    int rc = wills_walk(&wills, plugin->wills.walk);
+    if (rc == 0)
+        wills_release(&plugin->wills);
     return rc;
+}
+
+void wills_release(struct wills *wills)
+{
+    store_view_close(wills->lookup);
+    store_view_close(wills->walk);
+    *wills = (struct wills){0};
 }

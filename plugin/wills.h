@@ -21,8 +21,23 @@ uint32_t wills_delay_left(const struct session *session);
 // it anew.
 void wills_session_offline(struct plugin *plugin, const struct session *session);
 
-// Publishes all. `walk` is walked; `lookup` is for single entries meanwhile.
-int wills_publish(struct plugin *plugin, struct store_view *walk, struct store_view *lookup,
+// Zero-initialise it: what is still owed once the restore is done.
+struct wills {
+    struct store_view *walk;   // of the store as it was restored; NULL: nothing is owed
+    struct store_view *lookup; // for single entries meanwhile
+    int64_t restored_time;
+};
+
+// At the end of the restore. Publishes only those of the sessions that the broker ends right after
+// it, and gives the number of all. Should any be left, it keeps the views and sets the caller's to
+// NULL.
+int wills_restore(struct plugin *plugin, struct store_view **walk, struct store_view **lookup,
                   uint64_t *ret_count, struct store_error *err);
+
+// Publishes the others: on the first pass of the broker's loop, when bridges have subscribed, and
+// before any packet is read.
+int wills_publish(struct plugin *plugin, struct store_error *err);
+
+void wills_release(struct wills *wills);
 
 #endif

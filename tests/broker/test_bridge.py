@@ -6,7 +6,7 @@ import pytest
 
 import cli
 from helpers import expect_received, numbers, offline_session, publish_numbers
-from rawmqtt import payloads
+from rawmqtt import Will, payloads
 
 
 class Bridge:
@@ -97,6 +97,21 @@ def test_a_bridge_goes_on_after_both_ends_were_killed(bridge, client, publisher)
     session.connect()
     assert session.session_present
     assert [message.payload.decode() for message in session.collect(15)] == numbers(1, 15)
+    assert session.drain() == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"clean": True}, {"version": 5, "expiry": 1}],
+                         ids=["session", "clean", "short session"])
+def test_a_will_that_is_due_after_a_crash_goes_over_the_bridge(bridge, client, publisher, settings):
+    """A bridge subscribes anew at each start, later than the plugin restores."""
+    session = offline_session(bridge.far, client, topic="out/#", qos=2)
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
+    client(bridge.near, "owner", will=Will("out/will", b"gone", 1), **settings).ping()
+    bridge.near.restart("kill")
+    session.connect()
+    assert session.collect(1)[0].payload == b"gone"
+    bridge.near.restart("kill")
+    wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
     assert session.drain() == []
 
 

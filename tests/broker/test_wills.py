@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Wills: who is owed one after a crash or a stop, and who is not. Never twice."""
+import socket
 import time
 
 import pytest
@@ -74,6 +75,21 @@ def test_the_will_of_a_client_connected_at_the_crash_is_published_once(broker, c
     for ending in ("kill", "stop", "kill"):
         broker.restart(ending)
         expect_no_will(watch)
+
+
+def test_a_start_that_fails_behind_the_restore_keeps_the_wills(broker, client, kind):
+    """They are published once the broker runs. (One with subscriptions dies of its own at such a
+    failure, and leaves everything as it is.)"""
+    client(broker, "owner", will=Will("will/owner", b"gone", 1, retain=True), **kind).ping()
+    broker.kill()
+    check_start_that_fails(broker, client)
+
+
+def check_start_that_fails(broker, client):
+    with socket.create_server(("127.0.0.1", broker.port)):
+        assert "restored" in broker.start_fails()
+    broker.start()
+    assert retained_on(broker, client)["will/owner"].payload == b"gone"
 
 
 def test_the_will_of_a_client_connected_at_a_clean_stop_is_published_once(broker, client, watcher,
