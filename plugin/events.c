@@ -195,9 +195,11 @@ static int on_base_msg_add(int number, void *event_data, void *userdata)
 static int on_base_msg_delete(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_base_msg *data = event_data;
+    struct plugin *plugin = userdata;
     (void)number;
-    if (!backlog_keeps_message(userdata, data->data.store_id))
-        append_message_delete(userdata, data->data.store_id);
+    if (!backlog_keeps_message(plugin, data->data.store_id) &&
+        !deletions_hold(&plugin->deletions, data->data.store_id))
+        append_message_delete(plugin, data->data.store_id);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -72,6 +72,7 @@ static void plugin_free(struct plugin *plugin)
         life_close(plugin);
     append_release(&plugin->append);
     backlog_release(&plugin->backlog);
+    deletions_release(&plugin->deletions);
     will_delays_release(plugin);
     properties_buffer_release(&plugin->properties);
     free(plugin);

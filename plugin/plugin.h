@@ -9,6 +9,7 @@
 #include "append.h"
 #include "backlog.h"
 #include "broker.h"
+#include "deletions.h"
 #include "options.h"
 #include "properties.h"
 #include "pubrel.h"
@@ -33,6 +34,7 @@ struct plugin {
     struct admission admission;
     struct append append;
     struct backlog backlog;
+    struct deletions deletions;
     struct pubrel pubrel;
     struct will_delays will_delays;
     struct wills wills;

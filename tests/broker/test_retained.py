@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Retained messages: set, replaced, cleared, expiring."""
+import socket
 import time
 
 import pytest
@@ -152,3 +153,25 @@ def test_topics_that_begin_alike_are_kept_apart(broker, client, publisher, how):
         source.publish(topic, "", retain=True)
     broker.restart(how)
     assert set(retained_payloads(broker, client)) == set(topics[1::2])
+
+
+@pytest.mark.parametrize("subscribed", [False, True])
+def test_a_start_that_fails_for_its_port_keeps_them(broker, client, how, subscribed):
+    """The broker then lets go of all that was restored, and tells that it deletes it. With
+    subscriptions it even dies of that."""
+    source = client(broker, "source", clean=not subscribed)
+    if subscribed:
+        source.subscribe("t/#")
+    for number in range(10):
+        source.publish(f"r/{number}", f"{number}", number % 3, True)
+    source.publish("r/3", "", 1, True)
+    source.disconnect()
+    broker.end(how)
+    with socket.create_server(("127.0.0.1", broker.port)):
+        broker.launch()
+        assert broker.process.wait(20) != 0
+    broker.start()
+    expected = {f"r/{number}": b"%d" % number for number in range(10) if number != 3}
+    assert retained_payloads(broker, client) == expected
+    broker.restart()
+    assert retained_payloads(broker, client) == expected

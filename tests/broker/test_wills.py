@@ -85,6 +85,16 @@ def test_a_start_that_fails_behind_the_restore_keeps_the_wills(broker, client, k
     check_start_that_fails(broker, client)
 
 
+def test_such_a_start_keeps_the_will_of_a_session_that_ended_meanwhile(broker, client):
+    """The broker ends the session right behind the restore."""
+    owner = client(broker, "owner", version=5, expiry=1,
+                   will=Will("will/owner", b"gone", 1, True, [("will_delay", 3600)]))
+    owner.drop()
+    broker.kill()
+    time.sleep(2.5)
+    check_start_that_fails(broker, client)
+
+
 def check_start_that_fails(broker, client):
     with socket.create_server(("127.0.0.1", broker.port)):
         assert "restored" in broker.start_fails()
