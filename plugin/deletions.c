@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "deletions.h"
 
+#include "log.h"
 #include "plugin.h"
 
 #include <stdlib.h>
@@ -21,11 +22,39 @@ bool deletions_hold(struct deletions *deletions, uint64_t store_id)
     return true;
 }
 
+bool deletions_need(struct deletions *deletions, uint64_t store_id)
+{
+    uint64_t *needed = realloc(deletions->needed, (deletions->needed_count + 1) * sizeof(*needed));
+    if (!needed)
+        return false;
+    deletions->needed = needed;
+    deletions->needed[deletions->needed_count++] = store_id;
+    return true;
+}
+
+bool deletions_is_needed(const struct deletions *deletions, uint64_t store_id)
+{
+    for (size_t i = 0; i < deletions->needed_count; i++) {
+        if (deletions->needed[i] == store_id)
+            return true;
+    }
+    return false;
+}
+
 void deletions_tick(struct plugin *plugin)
 {
     struct deletions *deletions = &plugin->deletions;
     if (deletions->looping)
         return;
+    for (size_t i = 0; i < deletions->count; i++) {
+        if (!deletions_is_needed(deletions, deletions->store_ids[i]))
+            continue;
+        log_line(LOG_LEVEL_ERROR,
+                 "a QoS 2 message that is to be released finds no room in the broker; set "
+                 "max_inflight_messages and max_queued_messages as they were before; the broker "
+                 "ends");
+        plugin_die();
+    }
     for (size_t i = 0; i < deletions->count; i++)
         append_message_delete(plugin, deletions->store_ids[i]);
     deletions_release(deletions);
@@ -35,5 +64,6 @@ void deletions_tick(struct plugin *plugin)
 void deletions_release(struct deletions *deletions)
 {
     free(deletions->store_ids);
+    free(deletions->needed);
     *deletions = (struct deletions){0};
 }

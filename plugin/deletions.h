@@ -21,10 +21,18 @@ struct deletions {
     uint64_t *store_ids;
     size_t count;
     size_t capacity;
+    uint64_t *needed; // messages that must not be deleted before the loop begins
+    size_t needed_count;
 };
 
 // A message is deleted. True: that is not to be stored yet.
 bool deletions_hold(struct deletions *deletions, uint64_t store_id);
+
+// At the restore: the broker was handed an entry of this message and may have dropped it without a
+// word, which shows when it lets go of the message. The broker then ends at the first pass of its
+// loop, and the store is as it was. False: out of memory.
+bool deletions_need(struct deletions *deletions, uint64_t store_id);
+bool deletions_is_needed(const struct deletions *deletions, uint64_t store_id);
 
 // Each pass of the broker's loop.
 void deletions_tick(struct plugin *plugin);

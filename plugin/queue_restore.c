@@ -250,7 +250,11 @@ static int incoming_add(struct queue_restore *restore, const struct queued *queu
                  "max_inflight_messages; the others follow with the first that is released",
                  restore->client_id.data);
     }
-    return rc && rc != BROKER_QUEUED_OR_DROPPED ? entry_failed(restore, queued, rc, err) : 0;
+    if (rc == BROKER_QUEUED_OR_DROPPED)
+        return deletions_need(&restore->plugin->deletions, queued->store_id)
+                   ? 0
+                   : error_set(err, STORE_ENOMEM, "out of memory");
+    return rc ? entry_failed(restore, queued, rc, err) : 0;
 }
 
 // Of entries that had to wait after the restart before, those that are not in flight yet stand with

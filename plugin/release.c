@@ -446,6 +446,14 @@ static int release_complete(struct release *release, struct store_view *view,
     struct mosquitto_client_msg msg = {
         .clientid = begun->client_id, .mid = begun->mid, .direction = mosq_bmd_in, .qos = 2};
     int removed = mosquitto_persist_client_msg_delete(&msg);
+    // What is above max_inflight_messages is only queued, and would be released once more.
+    if (removed == MOSQ_ERR_NOT_FOUND &&
+        deletions_is_needed(&release->plugin->deletions, begun->store_id))
+        return error_set(err, STORE_EINVAL,
+                         "session %.200s has more QoS 2 messages on their way in than "
+                         "max_inflight_messages allows, and the release of one of them was cut "
+                         "short; set it as it was before",
+                         begun->client_id);
     if (removed && removed != MOSQ_ERR_NOT_FOUND)
         return restore_failed(err, removed, "packet id %u of session %.200s", begun->mid,
                               begun->client_id);

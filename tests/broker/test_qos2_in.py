@@ -171,6 +171,28 @@ def test_a_lower_limit_keeps_what_is_on_its_way(new_broker, client, how):
     expect_received(session, numbers(1, 10))
 
 
+def test_a_limit_that_leaves_no_room_at_all_is_refused_and_loses_nothing(new_broker, client, how):
+    """The broker drops what it can neither let in nor queue, and says so to nobody."""
+    broker = new_broker().start()
+    session = offline_session(broker, client, qos=2)
+    source = client(broker, "source")
+    for number in range(1, 11):
+        source.send_publish("t/1", str(number), 2, mid=number)
+        source.wait(PUBREC, number)
+    broker.end(how)
+    limits = ["max_inflight_messages 4", "max_queued_messages 5"]
+    broker.conf += limits
+    for _ in range(2):
+        assert "set max_inflight_messages and max_queued_messages as they were" in broker.start_fails()
+    for line in limits:
+        broker.conf.remove(line)
+    broker.start()
+    reconnect(source)
+    for number in range(1, 11):
+        source.release(number)
+    expect_received(session, numbers(1, 10))
+
+
 def test_released_out_of_order_it_is_queued_in_the_order_of_release(broker, source, session, how):
     for number in range(1, 7):
         source.send_publish("t/1", str(number), 2, mid=number)
