@@ -3,8 +3,6 @@
 #include "seeded.h"
 #include "store_internal.h"
 
-#define LOOKS_MAX 100u
-
 int store_behind(struct store *store, struct tables_meta *ret_meta, uint64_t *ret_records,
                  uint64_t *ret_end, struct store_error *err)
 {
@@ -13,15 +11,17 @@ int store_behind(struct store *store, struct tables_meta *ret_meta, uint64_t *re
     int rc = tables_meta(store->tables, &after, err);
     if (rc)
         return rc;
-    for (unsigned looks = 0; looks < LOOKS_MAX; looks++) {
+    for (unsigned looks = 0; looks < STORE_LOOKS_MAX; looks++) {
         before = after;
         error_init(&reason);
         int count_rc = journal_count(store->dir, store->store_id, before.covered, ret_records,
                                      ret_end, &reason);
         if ((rc = tables_meta(store->tables, &after, err)))
             return rc;
-        // Until the tables held all of the first segment, none of those read was given back.
-        if (position_segment(after.covered) != position_segment(before.covered) &&
+        // Until the tables held all of the first segment, none of those read was given back; and
+        // only a life that begins makes others of those that were not used yet.
+        if ((position_segment(after.covered) != position_segment(before.covered) ||
+             after.life != before.life) &&
             !SEEDED(LOOKED_ONCE))
             continue;
         if (count_rc && err)

@@ -38,10 +38,13 @@ struct store {
 int store_open_cut(struct store **ret_store, const struct store_options *options,
                    const struct store_cut *cut, struct store_error *err);
 
+// How often a reader looks again at a journal that somebody changed meanwhile.
+#define STORE_LOOKS_MAX 100u
+
 // How far the tables are behind the journal, also beside its writer: *ret_records events stand
 // between `covered` of *ret_meta and *ret_end, where the journal ended while this looked. A writer
-// gives segments back that its tables hold; if it did so to one that was being read, this looks
-// again, for what was read says nothing. Any thread.
+// gives segments back that its tables hold; if it did so to one that was being read, or another
+// began to write, this looks again, for what was read says nothing. Any thread.
 //   STORE_EIO  the writer was faster each time
 int store_behind(struct store *store, struct tables_meta *ret_meta, uint64_t *ret_records,
                  uint64_t *ret_end, struct store_error *err);

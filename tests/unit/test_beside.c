@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+//
+// Readers beside a writer that starts, stops, or goes on at a moment that is chosen exactly: in
+// front of the n-th call of something.
+#include "store/journal_scan.h"
+#include "store/lock.h"
+#include "store/segment.h"
+#include "store/store.h"
+#include "support.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEGMENT 65536u
+
+enum call { LOCK_HOLDER, IMAGE_LOAD };
+
+static char *folder;
+static struct store *writer, *reader;
+static struct store_error err;
+
+// What happens in front of the call, once.
+static struct {
+    enum call call;
+    unsigned at; // counts down, 0: nothing
+    void (*fn)(void);
+} meanwhile;
+
+static void call_begins(enum call call)
+{
+    if (meanwhile.at > 0 && meanwhile.call == call && --meanwhile.at == 0)
+        meanwhile.fn();
+}
+
+static void meanwhile_do(enum call call, unsigned at, void (*fn)(void))
+{
+    meanwhile.call = call;
+    meanwhile.at = at;
+    meanwhile.fn = fn;
+}
+
+int __real_lock_holder(struct os_dir *dir, char *dst, struct store_error *error);
+int __wrap_lock_holder(struct os_dir *dir, char *dst, struct store_error *error);
+int __wrap_lock_holder(struct os_dir *dir, char *dst, struct store_error *error)
+{
+    call_begins(LOCK_HOLDER);
+    return __real_lock_holder(dir, dst, error);
+}
+
+int __real_segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t number,
+                              const uint8_t store_id[16], struct store_error *error);
+int __wrap_segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t number,
+                              const uint8_t store_id[16], struct store_error *error);
+int __wrap_segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t number,
+                              const uint8_t store_id[16], struct store_error *error)
+{
+    call_begins(IMAGE_LOAD);
+    return __real_segment_image_load(image, dir, number, store_id, error);
+}
+
+static struct store *open_as(enum store_access access)
+{
+    struct store_options options = {.path = folder,
+                                    .access = access,
+                                    .create = access == STORE_READ_WRITE,
+                                    .commit_interval_ms = 3600 * 1000,
+                                    .journal_segment_bytes = SEGMENT,
+                                    .holder = "test_beside"};
+    struct store *opened = NULL;
+    ck_assert_msg(store_open(&opened, &options, &err) == 0, "%s", err.sentence);
+    return opened;
+}
+
+static void append(unsigned count)
+{
+    static const uint8_t payload[1000];
+    static uint64_t id;
+    for (unsigned i = 0; i < count; i++) {
+        struct event event = {
+            .type = RECORD_MESSAGE_ADD,
+            .message = {.store_id = ++id, .payload = span_of(payload, sizeof(payload))}};
+        ck_assert_msg(store_append(writer, &event, &err) == 0, "%s", err.sentence);
+    }
+}
+
+static void writer_starts(void)
+{
+    writer = open_as(STORE_READ_WRITE);
+}
+
+static void writer_starts_and_goes_on(void)
+{
+    writer_starts();
+    append(10);
+    ck_assert_msg(store_flush(writer, &err) == 0, "%s", err.sentence);
+    append(10);
+}
+
+static void writer_stops(void)
+{
+    ck_assert_msg(store_close(writer, true, &err) == 0, "%s", err.sentence);
+    writer = NULL;
+}
+
+static void writer_dies(void)
+{
+    store_close(writer, false, NULL);
+    writer = NULL;
+}
+
+static void setup(void)
+{
+    folder = folder_make();
+    meanwhile.at = 0;
+    writer = open_as(STORE_READ_WRITE);
+    reader = open_as(STORE_READ_ONLY);
+}
+
+static void teardown(void)
+{
+    store_close(reader, false, NULL);
+    store_close(writer, false, NULL);
+    folder_remove(folder);
+}
+
+static struct store_stats stats_of_a_sound_store(void)
+{
+    struct store_stats stats;
+    int rc = store_stats(reader, &stats, &err);
+    ck_assert_msg(rc == 0, "%s", err.sentence);
+    ck_assert_uint_eq(meanwhile.at, 0);
+    ck_assert_str_eq(stats.journal_damage, "");
+    return stats;
+}
+
+START_TEST(a_writer_stops_while_it_is_asked_who_holds_the_store)
+{
+    append(150); // some segments, none of which the tables have
+    meanwhile_do(LOCK_HOLDER, 1, writer_stops);
+    struct store_stats stats = stats_of_a_sound_store();
+    ck_assert_str_eq(stats.lock_holder, "");
+    ck_assert_uint_eq(stats.journal_covered, stats.journal_end);
+    ck_assert_uint_eq(stats.behind_records, 0);
+}
+END_TEST
+
+// The judge reads the segments from the first to the last, and then, for the verdict, each of them
+// again. Whatever a writer does then, it is no damage.
+START_TEST(a_writer_starts_while_the_journal_is_judged)
+{
+    static void (*const starts[])(void) = {writer_starts, writer_starts_and_goes_on};
+    unsigned moments = 0;
+    for (size_t i = 0; i < 2; i++) {
+        for (unsigned at = 1;; at++) {
+            append(150);
+            writer_dies();
+            meanwhile_do(IMAGE_LOAD, at, starts[i]);
+            struct store_stats stats;
+            int rc = store_stats(reader, &stats, &err);
+            ck_assert_msg(rc == 0, "call %u: %s", at, err.sentence);
+            ck_assert_msg(!stats.journal_damage[0], "call %u: %s", at, stats.journal_damage);
+            if (meanwhile.at > 0)
+                break; // there were not so many calls
+            ck_assert_ptr_nonnull(strstr(stats.lock_holder, "test_beside"));
+            moments++;
+        }
+        meanwhile.at = 0;
+        writer_starts();
+    }
+    ck_assert_uint_ge(moments, 2 * 6);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("beside");
+    TCase *cases = tcase_create("beside");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_set_timeout(cases, 60);
+    tcase_add_test(cases, a_writer_stops_while_it_is_asked_who_holds_the_store);
+    tcase_add_test(cases, a_writer_starts_while_the_journal_is_judged);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
