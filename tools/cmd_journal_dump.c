@@ -21,18 +21,34 @@ static void wait_for_more(void)
     nanosleep(&pause, NULL);
 }
 
+// As store_cursor_next, but goes on behind what the broker removed before we got there.
+static int next(struct context *ctx, struct store_cursor *cursor, struct event *ret_event,
+                uint64_t *ret_position)
+{
+    int rc = store_cursor_next(cursor, ret_event, ret_position, &ctx->err);
+    while (rc == STORE_ENOTFOUND) {
+        context_note("the broker has removed records before they could be read");
+        if ((rc = store_cursor_skip(cursor, &ctx->err)) == 0)
+            rc = store_cursor_next(cursor, ret_event, ret_position, &ctx->err);
+    }
+    return rc;
+}
+
 // Goes to the end without a word.
 static int skip_to_end(struct context *ctx, struct store_cursor *cursor)
 {
     struct event event;
     uint64_t position;
     int rc;
-    while ((rc = store_cursor_next(cursor, &event, &position, &ctx->err)) > 0)
-        continue;
+    do {
+        rc = store_cursor_next(cursor, &event, &position, &ctx->err);
+        if (rc == STORE_ENOTFOUND && (rc = store_cursor_skip(cursor, &ctx->err)) == 0)
+            rc = 1;
+    } while (rc > 0);
     return rc;
 }
 
-static int dump(struct context *ctx, struct store_cursor **cursor)
+static int dump(struct context *ctx, struct store_cursor *cursor)
 {
     uint64_t limit = context_number(ctx, OPT_LIMIT, UINT64_MAX), left = limit;
     bool follow = context_given(ctx, OPT_FOLLOW);
@@ -40,17 +56,11 @@ static int dump(struct context *ctx, struct store_cursor **cursor)
     struct event event;
     uint64_t position;
     while (left > 0 && !ferror(stdout)) {
-        int rc = store_cursor_next(*cursor, &event, &position, &ctx->err);
+        int rc = next(ctx, cursor, &event, &position);
         if (rc == 0 && !follow)
             break;
         if (rc == 0) {
             wait_for_more();
-        } else if (rc == STORE_ENOTFOUND && follow) {
-            context_note("the broker has removed records before they could be read");
-            store_cursor_close(*cursor);
-            *cursor = NULL;
-            if ((rc = store_cursor_open(cursor, ctx->store, 0, &ctx->err)))
-                return rc;
         } else if (rc < 0) {
             return rc;
         } else if (all || !is_mark(&event)) {
@@ -74,7 +84,7 @@ int cmd_journal_dump(struct context *ctx)
     if (rc == 0 && strcmp(context_text(ctx, OPT_FROM, "oldest"), "newest") == 0)
         rc = skip_to_end(ctx, cursor);
     if (rc == 0)
-        rc = dump(ctx, &cursor);
+        rc = dump(ctx, cursor);
     store_cursor_close(cursor);
     return rc ? context_fail(ctx) : STATUS_DONE;
 }

@@ -144,8 +144,8 @@ static int header_load(struct os_file *file, uint64_t number, struct segment_hea
     return 0;
 }
 
-int segment_header_load(struct os_dir *dir, uint64_t number, struct segment_header *ret_header,
-                        struct store_error *err)
+int segment_file_open(struct os_file **ret_file, struct segment_header *ret_header,
+                      struct os_dir *dir, uint64_t number, struct store_error *err)
 {
     char name[SEGMENT_NAME_BYTES];
     struct os_file *file = NULL;
@@ -153,6 +153,19 @@ int segment_header_load(struct os_dir *dir, uint64_t number, struct segment_head
     int rc = os_file_open(&file, dir, name, OS_READ, err);
     if (rc == 0)
         rc = header_load(file, number, ret_header, err);
+    if (rc) {
+        os_file_close(file);
+        return rc;
+    }
+    *ret_file = file;
+    return 0;
+}
+
+int segment_header_load(struct os_dir *dir, uint64_t number, struct segment_header *ret_header,
+                        struct store_error *err)
+{
+    struct os_file *file = NULL;
+    int rc = segment_file_open(&file, ret_header, dir, number, err);
     os_file_close(file);
     return rc;
 }
@@ -164,9 +177,7 @@ int segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t
     struct os_file *file = NULL;
     *image = (struct segment_image){0};
     segment_name(number, name);
-    int rc = os_file_open(&file, dir, name, OS_READ, err);
-    if (rc == 0)
-        rc = header_load(file, number, &image->header, err);
+    int rc = segment_file_open(&file, &image->header, dir, number, err);
     if (rc)
         goto done;
     if (memcmp(image->header.store_id, store_id, 16) != 0 && !SEEDED(FOREIGN_NOT_SEEN)) {

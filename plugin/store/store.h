@@ -214,9 +214,12 @@ int store_cursor_open(struct store_cursor **ret_cursor, struct store *store, uin
 void store_cursor_close(struct store_cursor *cursor); // NULL is fine
 
 // 1: a record, valid until the next call. 0: the end for now, a later call may give more.
-// STORE_ENOTFOUND: the writer has recycled what was to be read next.
+// STORE_ENOTFOUND: the writer has taken away what was to be read next.
 int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint64_t *ret_position,
                       struct store_error *err);
+
+// After that: goes to the oldest record that is still there behind those that were read.
+int store_cursor_skip(struct store_cursor *cursor, struct store_error *err);
 
 // ---- statistics ----------------------------------------------------------------------------
 

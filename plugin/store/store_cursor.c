@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define PIECE_BYTES (64u * 1024u)
+#define CURSOR_LOOKS 3u
 
 struct store_cursor {
     struct store *store;
@@ -22,16 +23,12 @@ struct store_cursor {
 // Goes to the start of a segment. STORE_ENOTFOUND if there is none of this number.
 static int cursor_enter(struct store_cursor *cursor, uint64_t number, struct store_error *err)
 {
-    char name[SEGMENT_NAME_BYTES];
     struct segment_header header;
     struct os_file *file = NULL;
-    segment_name(number, name);
-    int rc = segment_header_load(cursor->store->dir, number, &header, err);
-    if (rc == 0)
-        rc = os_file_open(&file, cursor->store->dir, name, OS_READ, err);
+    int rc = segment_file_open(&file, &header, cursor->store->dir, number, err);
     uint8_t *data = rc ? NULL : malloc((size_t)header.bytes);
     if (rc == 0 && !data)
-        rc = error_set(err, STORE_ENOMEM, "%s: no memory for %llu bytes", name,
+        rc = error_set(err, STORE_ENOMEM, "%s: no memory for %llu bytes", os_file_name(file),
                        (unsigned long long)header.bytes);
     if (rc) {
         os_file_close(file);
@@ -124,19 +121,84 @@ static int cursor_follow(struct store_cursor *cursor, struct frame *ret_frame,
     return 1;
 }
 
+// 1: the next frame, 0: there is none yet.
+static int cursor_read(struct store_cursor *cursor, struct frame *ret_frame,
+                       struct store_error *err)
+{
+    enum frame_verdict verdict;
+    int rc = cursor_frame(cursor, &verdict, ret_frame, err);
+    if (rc)
+        return rc;
+    return verdict == FRAME_VALID ? 1 : cursor_follow(cursor, ret_frame, err);
+}
+
+static bool number_is_listed(const uint64_t *numbers, size_t count, uint64_t number)
+{
+    size_t i = 0;
+    while (i < count && numbers[i] < number)
+        i++;
+    return i < count && numbers[i] == number;
+}
+
+// Whether what was read last still is where the log goes on: STORE_ENOTFOUND if the writer has
+// given back the segment, or, of several that it gives back, the next one first. The file of a
+// segment may get other contents only after it has lost its name.
+static int cursor_check_place(struct store_cursor *cursor, struct store_error *err)
+{
+    uint64_t number = cursor->image.header.number;
+    struct segment_header header;
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    int rc = segment_header_load(cursor->store->dir, number, &header, err);
+    if (rc == 0 && header.salt != cursor->image.header.salt)
+        rc = STORE_ENOTFOUND;
+    if (rc == 0)
+        rc = segment_list(cursor->store->dir, &numbers, &count, err);
+    if (rc == 0 && count > 0 && numbers[count - 1] > number &&
+        !number_is_listed(numbers, count, number + 1))
+        rc = STORE_ENOTFOUND;
+    free(numbers);
+    return rc;
+}
+
+static bool is_damage(int rc)
+{
+    return rc == STORE_EDAMAGED || rc == STORE_EFOREIGN;
+}
+
+// As cursor_read; when the writer has taken the place away meanwhile, what was read there says
+// nothing: 0 becomes STORE_ENOTFOUND, unless a second look finds how it goes on.
+static int cursor_read_on(struct store_cursor *cursor, struct frame *ret_frame,
+                          struct store_error *err)
+{
+    struct store_error reason = {0};
+    int rc = 0, place_rc = 0;
+    for (unsigned looks = 0; looks < CURSOR_LOOKS; looks++) {
+        error_init(&reason);
+        rc = cursor_read(cursor, ret_frame, &reason);
+        bool unsure = rc == 0 || is_damage(rc);
+        place_rc = unsure ? cursor_check_place(cursor, rc ? NULL : &reason) : 0;
+        if (place_rc != STORE_ENOTFOUND && !is_damage(place_rc))
+            break;
+    }
+    if (place_rc == STORE_ENOTFOUND)
+        return error_set(err, STORE_ENOTFOUND,
+                         "what followed had been removed from the journal before it was read");
+    if (rc == 0)
+        rc = place_rc;
+    if (rc < 0 && err)
+        *err = reason;
+    return rc;
+}
+
 int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint64_t *ret_position,
                       struct store_error *err)
 {
-    enum frame_verdict verdict;
     struct frame frame;
-    int rc = cursor_frame(cursor, &verdict, &frame, err);
-    if (rc == 0 && verdict != FRAME_VALID) {
-        rc = cursor_follow(cursor, &frame, err);
-        if (rc <= 0)
-            return rc;
-        rc = 0;
-    }
+    int rc = cursor_read_on(cursor, &frame, err);
     if (rc == 0)
+        return 0;
+    if (rc == 1)
         rc = record_decode(frame.type, frame.body, frame.body_bytes, ret_event, err);
     if (rc)
         return error_prefix(err, "%s: offset %llu", os_file_name(cursor->file),
@@ -146,18 +208,50 @@ int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint
     return 1;
 }
 
-// The oldest segment that holds records of this store.
-static int oldest_number(struct store *store, uint64_t *ret_number, struct store_error *err)
+// Of the segments behind number `behind` the oldest from which the log goes on without a gap to
+// where the tables are: a file that waits for its next use keeps its old name.
+static int oldest_number(struct store *store, uint64_t behind, uint64_t *ret_number,
+                         struct store_error *err)
 {
+    struct tables_meta meta;
     uint64_t *numbers = NULL;
-    size_t count = 0;
-    int rc = segment_list(store->dir, &numbers, &count, err);
-    if (rc == 0 && count == 0)
-        rc = error_set(err, STORE_ENOTFOUND, "the journal holds no segment");
+    size_t count = 0, at = 0;
+    int rc = tables_meta(store->tables, &meta, err);
     if (rc == 0)
-        *ret_number = numbers[0];
+        rc = segment_list(store->dir, &numbers, &count, err);
+    while (rc == 0 && at < count && numbers[at] <= behind)
+        at++;
+    if (rc == 0 && at == count)
+        rc = error_set(err, STORE_ENOTFOUND, "the journal holds no segment");
+    for (size_t i = at; rc == 0 && i + 1 < count; i++) {
+        if (numbers[i + 1] <= position_segment(meta.covered) && numbers[i + 1] != numbers[i] + 1)
+            at = i + 1;
+    }
+    if (rc == 0)
+        *ret_number = numbers[at];
     free(numbers);
     return rc;
+}
+
+// It may go between the look for it and its opening.
+static int cursor_enter_oldest(struct store_cursor *cursor, uint64_t behind,
+                               struct store_error *err)
+{
+    uint64_t number = 0, before;
+    int rc = oldest_number(cursor->store, behind, &number, err);
+    if (rc)
+        return rc;
+    for (unsigned looks = 0; looks < STORE_LOOKS_MAX; looks++) {
+        struct store_error reason = {0};
+        rc = cursor_enter(cursor, number, &reason);
+        before = number;
+        if (rc && oldest_number(cursor->store, behind, &number, NULL) == 0 && number != before)
+            continue;
+        if (rc && err)
+            *err = reason;
+        return rc;
+    }
+    return error_set(err, STORE_EIO, "the journal goes on faster than it can be read");
 }
 
 int store_cursor_open(struct store_cursor **ret_cursor, struct store *store, uint64_t from,
@@ -168,9 +262,7 @@ int store_cursor_open(struct store_cursor **ret_cursor, struct store *store, uin
     if (!cursor)
         return error_set(err, STORE_ENOMEM, "out of memory");
     cursor->store = store;
-    int rc = from ? 0 : oldest_number(store, &number, err);
-    if (rc == 0)
-        rc = cursor_enter(cursor, number, err);
+    int rc = from ? cursor_enter(cursor, number, err) : cursor_enter_oldest(cursor, 0, err);
     if (rc == 0 && from) {
         cursor->offset = cursor->loaded = position_offset(from);
         if (cursor->offset < SEGMENT_HEADER_BYTES || cursor->offset % FRAME_ALIGN ||
@@ -184,6 +276,11 @@ int store_cursor_open(struct store_cursor **ret_cursor, struct store *store, uin
     }
     *ret_cursor = cursor;
     return 0;
+}
+
+int store_cursor_skip(struct store_cursor *cursor, struct store_error *err)
+{
+    return cursor_enter_oldest(cursor, cursor->image.header.number, err);
 }
 
 void store_cursor_close(struct store_cursor *cursor)

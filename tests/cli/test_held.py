@@ -3,9 +3,13 @@
 not, and neither changes anything of its."""
 
 import fcntl
+import json
+import os
+import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 import pytest
@@ -81,17 +85,56 @@ def test_follows_the_journal(holder):
     assert result.status == 0 and [line["type"] for line in result.lines] == ["retained_set"] * 2
 
 
+def wait_until_full(pipe, process):
+    """Until nothing more goes in: who writes waits for us."""
+    waiting = bytearray(4)
+    deadline = time.monotonic() + cli.TIMEOUT_S
+    while int.from_bytes(waiting, sys.byteorder) < 60_000:
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+        assert process.poll() is None and time.monotonic() < deadline
+
+
+def test_who_follows_the_journal_too_slowly_is_told(holder):
+    """While it waits for us, the segment that it reads goes, and the next one too."""
+    for _ in range(1500):
+        holder.tell("add")
+    reader = subprocess.Popen(
+        [cli.PROGRAM, "--store", holder.store, "--json", "journal", "dump", "--follow"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=cli.environment(),
+        start_new_session=True,
+    )  # fmt: skip
+    late = threading.Timer(cli.TIMEOUT_S, os.killpg, (reader.pid, signal.SIGKILL))
+    late.start()
+    try:
+        wait_until_full(reader.stdout, reader)
+        holder.close()
+        for _ in range(3):
+            last = Holder(holder.store)
+            last.tell("add")
+            last.close()
+        positions = []
+        for line in reader.stdout:
+            positions.append(int(json.loads(line)["position"]))
+            if positions[-1] >> 32 > (positions[0] >> 32) + 1:
+                os.killpg(reader.pid, signal.SIGKILL)
+        err = reader.stderr.read()
+    finally:
+        late.cancel()
+        if reader.poll() is None:
+            os.killpg(reader.pid, signal.SIGKILL)
+        reader.wait()
+    assert positions == sorted(positions)
+    assert positions[-1] >> 32 == (positions[0] >> 32) + 3
+    assert "removed" in err, err
+
+
 def test_a_reader_that_is_slow_holds_no_pages(tmp_path):
     """Its pipe is full and nobody reads it: freed pages are used again nevertheless."""
     holder = Holder(cli.make_store("large", tmp_path / "large", 500, 5000))
     reader = subprocess.Popen([cli.PROGRAM, "--store", holder.store, "export"],
                               stdout=subprocess.PIPE, env=cli.environment())  # fmt: skip
     try:
-        waiting = bytearray(4)
-        deadline = time.monotonic() + cli.TIMEOUT_S
-        while int.from_bytes(waiting, sys.byteorder) < 60_000:
-            fcntl.ioctl(reader.stdout, termios.FIONREAD, waiting)
-            assert reader.poll() is None and time.monotonic() < deadline
+        wait_until_full(reader.stdout, reader)
         tables = holder.store / "data.mdb"
         for number in range(220):
             if number == 20:  # by then the file has what it needs

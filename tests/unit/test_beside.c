@@ -9,6 +9,7 @@
 #include "support.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,12 @@
 
 #define SEGMENT 65536u
 
-enum call { LOCK_HOLDER, IMAGE_LOAD };
+enum call { LOCK_HOLDER, IMAGE_LOAD, FILE_OPEN };
 
 static char *folder;
 static struct store *writer, *reader;
 static struct store_error err;
+static pthread_t reading; // the thread whose calls count
 
 // What happens in front of the call, once.
 static struct {
@@ -31,7 +33,8 @@ static struct {
 
 static void call_begins(enum call call)
 {
-    if (meanwhile.at > 0 && meanwhile.call == call && --meanwhile.at == 0)
+    if (pthread_equal(pthread_self(), reading) && meanwhile.at > 0 && meanwhile.call == call &&
+        --meanwhile.at == 0)
         meanwhile.fn();
 }
 
@@ -61,6 +64,17 @@ int __wrap_segment_image_load(struct segment_image *image, struct os_dir *dir, u
     return __real_segment_image_load(image, dir, number, store_id, error);
 }
 
+int __real_os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name,
+                        unsigned flags, struct store_error *error);
+int __wrap_os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name,
+                        unsigned flags, struct store_error *error);
+int __wrap_os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name,
+                        unsigned flags, struct store_error *error)
+{
+    call_begins(FILE_OPEN);
+    return __real_os_file_open(ret_file, dir, name, flags, error);
+}
+
 static struct store *open_as(enum store_access access)
 {
     struct store_options options = {.path = folder,
@@ -74,10 +88,11 @@ static struct store *open_as(enum store_access access)
     return opened;
 }
 
+static uint64_t id; // of the message that was appended last
+
 static void append(unsigned count)
 {
     static const uint8_t payload[1000];
-    static uint64_t id;
     for (unsigned i = 0; i < count; i++) {
         struct event event = {
             .type = RECORD_MESSAGE_ADD,
@@ -115,6 +130,8 @@ static void setup(void)
 {
     folder = folder_make();
     meanwhile.at = 0;
+    reading = pthread_self();
+    id = 0;
     writer = open_as(STORE_READ_WRITE);
     reader = open_as(STORE_READ_ONLY);
 }
@@ -174,6 +191,140 @@ START_TEST(a_writer_starts_while_the_journal_is_judged)
 }
 END_TEST
 
+static bool segment_is_there(uint64_t number)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(number, name);
+    return access(path_in(folder, name), F_OK) == 0;
+}
+
+// The writer goes on until this segment has gone, as all do in time that the tables hold.
+static void segment_outlive(uint64_t number)
+{
+    for (unsigned tries = 0; segment_is_there(number); tries++) {
+        ck_assert_uint_lt(tries, 2000);
+        append(100);
+        ck_assert_msg(store_flush(writer, &err) == 0, "%s", err.sentence);
+    }
+    append(10);
+}
+
+static void first_segment_goes(void)
+{
+    segment_outlive(1);
+}
+
+// Reads on; returns with what that ends.
+static int read_on(struct store_cursor *cursor, uint64_t *ret_last)
+{
+    struct event event;
+    uint64_t position, before = 0;
+    int rc;
+    while ((rc = store_cursor_next(cursor, &event, &position, &err)) == 1) {
+        ck_assert_uint_gt(position, before);
+        before = position;
+        if (event.type == RECORD_MESSAGE_ADD)
+            *ret_last = event.message.store_id;
+    }
+    return rc;
+}
+
+static void reads_to_the_end_behind_the_gap(struct store_cursor *cursor)
+{
+    uint64_t last = 0;
+    ck_assert_msg(store_cursor_skip(cursor, &err) == 0, "%s", err.sentence);
+    int rc = read_on(cursor, &last);
+    ck_assert_msg(rc == 0, "%s", err.sentence);
+    ck_assert_uint_eq(last, id);
+    store_cursor_close(cursor);
+}
+
+static struct store_cursor *cursor_at_the_beginning(void)
+{
+    struct store_cursor *cursor = NULL;
+    int rc = store_cursor_open(&cursor, reader, 0, &err);
+    ck_assert_msg(rc == 0, "%s", err.sentence);
+    return cursor;
+}
+
+// The file is under its name no more, and the writer has put other records into it.
+START_TEST(a_reader_in_a_segment_that_goes_is_told)
+{
+    uint64_t last = 0;
+    append(20);
+    struct store_cursor *cursor = cursor_at_the_beginning();
+    ck_assert_int_eq(read_on(cursor, &last), 0);
+    ck_assert_uint_eq(last, 20);
+    segment_outlive(1);
+    segment_outlive(2);
+    ck_assert_int_eq(read_on(cursor, &last), STORE_ENOTFOUND);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000001.log"));
+    ck_assert_uint_lt(last, id);
+    ck_assert_int_eq(read_on(cursor, &last), STORE_ENOTFOUND); // and stays so
+    reads_to_the_end_behind_the_gap(cursor);
+}
+END_TEST
+
+// The first segment waits for its next use under its old name, while the second has gone. A writer
+// leaves that at times, for as long as it has no use for the file.
+static void only_the_second_segment_goes(void)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(1, name);
+    file_copy(path_in(folder, name), path_in(folder, "kept"));
+    segment_outlive(1);
+    segment_outlive(2);
+    ck_assert_int_eq(rename(path_in(folder, "kept"), path_in(folder, name)), 0);
+}
+
+START_TEST(a_reader_at_the_end_of_a_segment_whose_next_one_went_is_told)
+{
+    uint64_t last = 0;
+    append(20);
+    struct store_cursor *cursor = cursor_at_the_beginning();
+    ck_assert_int_eq(read_on(cursor, &last), 0);
+    append(160);
+    only_the_second_segment_goes();
+    ck_assert_int_eq(read_on(cursor, &last), STORE_ENOTFOUND);
+    ck_assert_uint_gt(last, 20);
+    ck_assert_uint_lt(last, 100);
+    reads_to_the_end_behind_the_gap(cursor);
+}
+END_TEST
+
+START_TEST(a_segment_that_waits_for_its_next_use_is_not_the_oldest)
+{
+    uint64_t last = 0;
+    append(180);
+    only_the_second_segment_goes();
+    struct store_cursor *cursor = cursor_at_the_beginning();
+    ck_assert_int_eq(read_on(cursor, &last), 0);
+    ck_assert_uint_eq(last, id);
+    store_cursor_close(cursor);
+}
+END_TEST
+
+START_TEST(the_oldest_segment_goes_before_it_is_opened)
+{
+    unsigned moments = 0;
+    for (unsigned at = 1; at <= 2; at++) {
+        uint64_t last = 0;
+        teardown();
+        setup();
+        append(20);
+        meanwhile_do(FILE_OPEN, at, first_segment_goes);
+        struct store_cursor *cursor = cursor_at_the_beginning();
+        moments += meanwhile.at == 0;
+        meanwhile.at = 0;
+        int rc = read_on(cursor, &last);
+        ck_assert_msg(rc == 0, "%s", err.sentence);
+        ck_assert_uint_eq(last, id);
+        store_cursor_close(cursor);
+    }
+    ck_assert_uint_gt(moments, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("beside");
@@ -182,6 +333,10 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, a_writer_stops_while_it_is_asked_who_holds_the_store);
     tcase_add_test(cases, a_writer_starts_while_the_journal_is_judged);
+    tcase_add_test(cases, a_reader_in_a_segment_that_goes_is_told);
+    tcase_add_test(cases, a_reader_at_the_end_of_a_segment_whose_next_one_went_is_told);
+    tcase_add_test(cases, a_segment_that_waits_for_its_next_use_is_not_the_oldest);
+    tcase_add_test(cases, the_oldest_segment_goes_before_it_is_opened);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
