@@ -282,27 +282,31 @@ int journal_replay(struct os_dir *dir, const uint8_t store_id[16], uint64_t from
     return 0;
 }
 
-// Walks from `from` to the first place that cannot be read, whatever lies behind it.
+// Walks from the end that is known so far to the first place that holds no record, whatever lies
+// behind it. Fails at a segment that cannot be read, of which nobody knows what it holds; the
+// extent then ends in front of it.
 static int extent_walk(struct os_dir *dir, const uint8_t store_id[16],
                        struct journal_extent *extent, struct store_error *err)
 {
-    uint64_t from = extent->end;
-    for (uint64_t number = position_segment(from);; number++) {
+    uint64_t from = extent->end, first = position_segment(from);
+    for (uint64_t number = first;; number++) {
         struct segment_image image = {0};
         struct store_error reason = {0};
-        int rc = segment_image_load(&image, dir, number, store_id, &reason);
-        // The next one may not be there yet, or be in the making, or be gone already.
-        if (rc && (rc == STORE_ENOTFOUND || number != position_segment(from)))
+        bool unused = false;
+        int rc = number == first
+                     ? segment_image_load(&image, dir, number, store_id, &reason)
+                     : later_image_load(&image, dir, number, store_id, &unused, &reason);
+        // The next one may not be there yet, nor the first of a store that is being made.
+        bool may_be_missing = number != first || from == position_of(1, SEGMENT_HEADER_BYTES);
+        if (unused || (rc == STORE_ENOTFOUND && may_be_missing))
             return 0;
         if (rc) {
             if (err)
                 *err = reason;
             return rc;
         }
-        uint64_t start =
-            number == position_segment(from) ? position_offset(from) : SEGMENT_HEADER_BYTES;
-        bool goes_on =
-            number == position_segment(from) || link_check(&image, extent) == LINK_GOES_ON;
+        uint64_t start = number == first ? position_offset(from) : SEGMENT_HEADER_BYTES;
+        bool goes_on = number == first || link_check(&image, extent) == LINK_GOES_ON;
         if (goes_on && start <= image.header.bytes)
             image_walk(&image, start, extent);
         segment_image_release(&image);
@@ -373,8 +377,9 @@ int journal_cut_find(struct os_dir *dir, const uint8_t store_id[16], uint64_t fr
     uint64_t *numbers = NULL;
     size_t count = 0;
     int rc = extent_walk(dir, store_id, &cut.extent, &reason);
-    // Not even the first segment can be read: the journal ends where the tables do.
-    if (rc && rc != STORE_EDAMAGED && rc != STORE_EFOREIGN) {
+    // The journal ends in front of a segment that is damaged or not there; if that is the first,
+    // where the tables do.
+    if (rc && rc != STORE_EDAMAGED && rc != STORE_EFOREIGN && rc != STORE_ENOTFOUND) {
         if (err)
             *err = reason;
         return rc;

@@ -48,7 +48,8 @@ int journal_replay(struct os_dir *dir, const uint8_t store_id[16], uint64_t from
                    const struct journal_reader *reader, struct store_error *err);
 
 // Counts the events from `from` on without a verdict: for a look at a journal that somebody else is
-// writing. *ret_end is where it stood.
+// writing. *ret_end is where it stood. Fails at a segment that cannot be read, and STORE_ENOTFOUND
+// if not even the first one is there.
 int journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
                   uint64_t *ret_records, uint64_t *ret_end, struct store_error *err);
 

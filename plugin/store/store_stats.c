@@ -68,9 +68,10 @@ static int journal_judge(struct store *store, struct store_stats *stats, struct 
     int rc = journal_scan(store->dir, store->store_id, stats->journal_covered, &extent, &reason);
     if (rc == STORE_EDAMAGED || rc == STORE_EFOREIGN) {
         memcpy(stats->journal_damage, reason.sentence, sizeof(stats->journal_damage));
-        stats->journal_end = stats->journal_covered;
-        journal_count(store->dir, store->store_id, stats->journal_covered, &stats->behind_records,
-                      &stats->journal_end, NULL);
+        struct journal_cut cut = {.extent = {.end = stats->journal_covered}};
+        (void)journal_cut_find(store->dir, store->store_id, stats->journal_covered, &cut, NULL);
+        stats->behind_records = cut.extent.records;
+        stats->journal_end = cut.extent.end;
         return 0;
     }
     if (rc && err)

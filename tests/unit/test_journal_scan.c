@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FIRST position_of(1, SEGMENT_HEADER_BYTES)
@@ -509,15 +510,27 @@ START_TEST(a_look_at_a_journal_counts_what_can_be_read)
     ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), 0);
     ck_assert_uint_eq(records, RECORDS);
     ck_assert_uint_eq(end, positions[RECORDS]);
-    // A header behind the first one that cannot be read ends the look.
+    // What is behind a segment that cannot be read is not known: that is no end.
+    ck_assert_int_eq(chmod(segment_path(2), 0644), 0);
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), STORE_EUNSAFE);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000002.log"));
+    ck_assert_int_eq(chmod(segment_path(2), 0600), 0);
     file_flip_bit(segment_path(2), 60, 2);
+    ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), STORE_EDAMAGED);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "0000000002.log"));
+    file_flip_bit(segment_path(2), 60, 2);
+    // One that was prepared and never used has nothing behind it.
+    file_flip_bit(segment_path(3), 60, 2);
     ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), 0);
-    ck_assert_uint_eq(position_segment(end), 1);
+    ck_assert_uint_eq(end, positions[RECORDS]);
     file_flip_bit(segment_path(1), 60, 2);
     ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), STORE_EDAMAGED);
     ck_assert_ptr_nonnull(strstr(err.sentence, "0000000001.log"));
     ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, NULL), STORE_EDAMAGED);
     ck_assert_int_eq(unlink(segment_path(1)), 0); // it was recycled
+    ck_assert_int_eq(journal_count(dir, store_id, positions[1], &records, &end, &err),
+                     STORE_ENOTFOUND);
+    // But a store that is just being made has none yet.
     ck_assert_int_eq(journal_count(dir, store_id, FIRST, &records, &end, &err), 0);
     ck_assert_uint_eq(records, 0);
     ck_assert_uint_eq(end, FIRST);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct archive_bytes {
@@ -228,6 +229,30 @@ START_TEST(a_segment_goes_while_it_is_counted)
 }
 END_TEST
 
+START_TEST(a_backup_beside_a_journal_that_cannot_be_read_is_none)
+{
+    struct store_error err = {0};
+    struct store_backup_report report;
+    struct store_stats stats;
+    struct store_options lazy = {.path = store_path,
+                                 .create = true,
+                                 .commit_interval_ms = 3600 * 1000,
+                                 .journal_segment_bytes = 65536};
+    struct store_options read_only = {.path = store_path, .access = STORE_READ_ONLY};
+    struct store *store = NULL, *reader = NULL;
+    uint64_t seed = seed_choose();
+    ck_assert_msg(store_open(&store, &lazy, &err) == 0, "%s", err.sentence);
+    append_events(store, &seed, 4000);
+    ck_assert_msg(store_open(&reader, &read_only, &err) == 0, "%s", err.sentence);
+    ck_assert_int_eq(store_stats(reader, &stats, &err), 0);
+    ck_assert_uint_gt(position_segment(stats.journal_end), position_segment(stats.journal_covered));
+    ck_assert_int_eq(chmod(segment_path(position_segment(stats.journal_covered) + 1), 0644), 0);
+    ck_assert_int_eq(store_backup(reader, 0, archive_take, &archive, &report, &err), STORE_EUNSAFE);
+    store_close(reader, false, NULL);
+    store_close(store, false, NULL);
+}
+END_TEST
+
 START_TEST(how_far_the_tables_are_behind_may_be_unknown)
 {
     struct store_error err = {0};
@@ -395,6 +420,7 @@ int main(void)
     tcase_set_timeout(cases, 120);
     tcase_add_test(cases, a_backup_beside_a_running_writer_holds_all_that_was_there);
     tcase_add_test(cases, a_segment_goes_while_it_is_counted);
+    tcase_add_test(cases, a_backup_beside_a_journal_that_cannot_be_read_is_none);
     tcase_add_test(cases, how_far_the_tables_are_behind_may_be_unknown);
     tcase_add_test(cases, a_dry_run_changes_nothing);
     tcase_add_test(cases, a_folder_that_is_not_empty_is_refused);
