@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TAKES_MAX 100u
+
 struct lock {
     struct os_file *file;
 };
@@ -45,6 +47,28 @@ static void holder_read(struct os_file *file, char *dst)
         snprintf(dst, LOCK_HOLDER_BYTES, "another process");
 }
 
+// Opens and locks the file that has the name then. STORE_EHELD: somebody else has.
+static int file_take(struct os_file **ret_file, struct os_dir *dir, struct store_error *err)
+{
+    for (unsigned tries = 0; tries < TAKES_MAX; tries++) {
+        struct os_file *file = NULL;
+        bool has_name = false;
+        int rc = os_file_open(&file, dir, LOCK_NAME, OS_READ | OS_WRITE | OS_CREATE, err);
+        if (rc == 0 && !SEEDED(LOCK_NOT_TAKEN))
+            rc = os_file_lock(file, err);
+        if (rc == 0)
+            rc = os_file_has_name(file, &has_name, err);
+        *ret_file = file;
+        if (rc || has_name)
+            return rc;
+        // A restore that failed has removed it: who makes the next one would have that locked.
+        os_file_close(file);
+        *ret_file = NULL;
+    }
+    return error_set(err, STORE_EHELD, "%s/" LOCK_NAME " is made and removed all the time",
+                     os_dir_path(dir));
+}
+
 int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
               struct store_error *err)
 {
@@ -52,10 +76,8 @@ int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
     struct lock *lock = calloc(1, sizeof(*lock));
     if (!lock)
         return error_set(err, STORE_ENOMEM, "out of memory");
-    int rc = os_file_open(&lock->file, dir, LOCK_NAME, OS_READ | OS_WRITE | OS_CREATE, err);
-    if (rc == 0 && !SEEDED(LOCK_NOT_TAKEN))
-        rc = os_file_lock(lock->file, err);
-    if (rc == STORE_EHELD) {
+    int rc = file_take(&lock->file, dir, err);
+    if (rc == STORE_EHELD && lock->file) {
         holder_read(lock->file, text);
         error_set(err, STORE_EHELD,
                   "the store %s is held by %s; stop that first, or use another folder",

@@ -23,7 +23,9 @@ int store_backup(struct store *store, uint32_t wait_ms, archive_write_fn *write,
                  struct store_backup_report *ret_report, struct store_error *err);
 
 // Checks an archive to its end and makes a store of it in `path`, a missing or empty folder.
-// Nothing is left there on failure. With `dry_run` it only checks. The store opens in a new life.
+// Nothing is left there on failure, but for a lock file that could not be locked. Until all is
+// there nobody takes it for a store, and nobody else makes one there: STORE_EHELD. With `dry_run`
+// it only checks. The store opens in a new life.
 int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *user,
                   struct store_backup_report *ret_report, struct store_error *err);
 

@@ -352,6 +352,15 @@ static int file_error(struct os_file *file, int sys_errno, const char *verb,
     return error_set_errno(err, sys_errno, "cannot %s %s/%s", verb, file->dir_path, file->name);
 }
 
+int os_file_has_name(struct os_file *file, bool *ret_has_name, struct store_error *err)
+{
+    struct stat st;
+    if (fstat(file->fd, &st) != 0)
+        return file_error(file, errno, "stat", err);
+    *ret_has_name = st.st_nlink > 0;
+    return 0;
+}
+
 int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *err)
 {
     struct stat st;

@@ -62,6 +62,9 @@ void os_file_close(struct os_file *file);
 const char *os_file_name(const struct os_file *file);
 void os_file_set_name(struct os_file *file, const char *name); // after os_dir_rename
 
+// Whether the file still has a name: it may have been removed since it was opened.
+int os_file_has_name(struct os_file *file, bool *ret_has_name, struct store_error *err);
+
 int os_file_size(struct os_file *file, uint64_t *ret_bytes, struct store_error *err);
 
 // Reads up to `len` bytes at `offset`; fewer only at the end of the file.

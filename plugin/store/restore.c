@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define RESTORE_NAME "restore.tmp"
+#define HOLDER "mosquitto_lmdb"
 
 struct restore_sink {
     struct os_file *file;
@@ -22,20 +23,34 @@ static int restore_write(void *user, const void *data, size_t len, struct store_
     return rc;
 }
 
-static int any_name(void *user, const char *name)
+// The lock file is left by a restore that could not lock it.
+static int any_but_lock(void *user, const char *name)
 {
     (void)user;
-    (void)name;
-    return 1;
+    return strcmp(name, LOCK_NAME) != 0;
 }
 
 static int folder_must_be_empty(struct os_dir *dir, struct store_error *err)
 {
-    int rc = os_dir_list(dir, any_name, NULL, err);
+    int rc = os_dir_list(dir, any_but_lock, NULL, err);
     if (rc == 1)
         return error_set(err, STORE_EINVAL,
                          "%s is not empty; restore into a folder that is, or does not exist",
                          os_dir_path(dir));
+    return rc;
+}
+
+// Has the folder to itself: another restore, or a broker that may make a store of its own, holds
+// this lock too. No lock file is left in a folder that is not to become a store.
+static int folder_take(struct os_dir *dir, struct lock **ret_lock, struct store_error *err)
+{
+    int rc = folder_must_be_empty(dir, err);
+    if (rc || (rc = lock_open(ret_lock, dir, HOLDER, err)))
+        return rc;
+    if ((rc = folder_must_be_empty(dir, err))) {
+        lock_close(*ret_lock);
+        *ret_lock = NULL;
+    }
     return rc;
 }
 
@@ -64,18 +79,19 @@ static int journal_begin(struct os_dir *dir, struct tables *tables, struct store
     return rc;
 }
 
+// They get their name when the journal that they need is there: nobody takes less for a store.
 static int tables_take(struct os_dir *dir, struct store_error *err)
 {
     struct tables *tables = NULL;
-    struct tables_options options = {.path = os_dir_path(dir)};
-    int rc = os_dir_rename(dir, RESTORE_NAME, TABLES_NAME, err);
-    if (rc == 0)
-        rc = tables_open(&tables, &options, err);
+    struct tables_options options = {.path = os_dir_path(dir), .name = RESTORE_NAME};
+    int rc = tables_open(&tables, &options, err);
     if (rc == 0)
         rc = tables_check(tables, err);
     if (rc == 0)
         rc = journal_begin(dir, tables, err);
     tables_close(tables);
+    if (rc == 0)
+        rc = os_dir_rename(dir, RESTORE_NAME, TABLES_NAME, err);
     if (rc == 0)
         rc = os_dir_sync(dir, err);
     if (rc == 0)
@@ -86,8 +102,16 @@ static int tables_take(struct os_dir *dir, struct store_error *err)
 static int name_remove(void *user, const char *name)
 {
     struct os_dir *dir = user;
-    os_dir_remove(dir, name, NULL);
+    if (strcmp(name, LOCK_NAME) != 0)
+        os_dir_remove(dir, name, NULL);
     return 0;
+}
+
+// All is ours as long as the lock is, which therefore goes last.
+static void folder_clear(struct os_dir *dir)
+{
+    os_dir_list(dir, name_remove, dir, NULL);
+    os_dir_remove(dir, LOCK_NAME, NULL);
 }
 
 int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *user,
@@ -96,6 +120,7 @@ int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *u
     struct store_backup_report report = {0};
     struct restore_sink sink = {0};
     struct os_dir *dir = NULL;
+    struct lock *lock = NULL;
     if (dry_run) {
         int checked = archive_read(read, user, NULL, NULL, &report.head, &report.bytes, err);
         if (checked == 0)
@@ -103,13 +128,9 @@ int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *u
         return checked;
     }
 
-    bool began = false;
     int rc = os_dir_open(&dir, path, OS_DIR_CREATE, err);
-    if (rc == 0)
-        rc = folder_must_be_empty(dir, err);
-    if (rc)
+    if (rc || (rc = folder_take(dir, &lock, err)))
         goto done;
-    began = true;
     if ((rc = os_file_open(&sink.file, dir, RESTORE_NAME,
                            OS_READ | OS_WRITE | OS_CREATE | OS_EXCLUSIVE, err)) ||
         (rc = archive_read(read, user, restore_write, &sink, &report.head, &report.bytes, err)) ||
@@ -119,8 +140,9 @@ int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *u
 
 done:
     os_file_close(sink.file);
-    if (rc && began)
-        os_dir_list(dir, name_remove, dir, NULL);
+    if (rc && lock)
+        folder_clear(dir);
+    lock_close(lock);
     os_dir_close(dir);
     if (rc == 0)
         *ret_report = report;

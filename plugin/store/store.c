@@ -137,6 +137,10 @@ static int store_tables_open(struct store *store, struct store_error *err)
             (rc = store_tables_make(store, &options, err)))
             return rc;
     }
+    // They came after the look that decides on the lock: a restore has just ended.
+    if (!options.read_only && !store->lock)
+        return error_set(err, STORE_EHELD, "a store was restored to %s meanwhile; try again",
+                         store->options.path);
     return tables_open(&store->tables, &options, err);
 }
 

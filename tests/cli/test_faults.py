@@ -71,7 +71,7 @@ def command(request, made, tmp_path):
         assert left == set() or (killed and left == {"new.new"}), done
         if done.status == 0:
             assert cli.run("--store", new, "verify").status == 0, done
-        elif new.exists():
+        elif new.exists() and {path.name for path in new.iterdir()} != {"store.lock"}:
             # A restore that was killed leaves what no broker takes for a store (test_kill.py).
             sound = cli.run("--store", new, "verify").status == 0
             complete = done.status == 3 or "is complete, but the folder" in done.err

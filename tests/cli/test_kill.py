@@ -108,7 +108,8 @@ def test_restore(made, tmp_path):
     for number, new, killed in each_kill(make, command):
         result = cli.run("--store", new, "export")
         seen.add((killed, result.status == 0))
-        assert result.status in (0, 1, 3), (number, result)
+        assert result.status == 0 or "is not a store" in result.err or "no store" in result.err, (
+            number, result)  # fmt: skip
         assert result.out == "" or result.out.splitlines()[1:] == before, (number, result)
     assert {(True, False), (False, True)} <= seen
 

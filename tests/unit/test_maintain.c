@@ -43,6 +43,38 @@ int __real_tables_meta(struct tables *tables, struct tables_meta *ret_meta,
 int __wrap_tables_meta(struct tables *tables, struct tables_meta *ret_meta,
                        struct store_error *err);
 
+// What happens in front of the n-th opening of a file by this thread.
+static _Thread_local unsigned opens_left; // counts down, 0: nothing
+static _Thread_local void (*at_open)(void);
+
+int __real_os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name,
+                        unsigned flags, struct store_error *err);
+int __wrap_os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name,
+                        unsigned flags, struct store_error *err);
+int __wrap_os_file_open(struct os_file **ret_file, struct os_dir *dir, const char *name,
+                        unsigned flags, struct store_error *err)
+{
+    if (opens_left > 0 && --opens_left == 0)
+        at_open();
+    return __real_os_file_open(ret_file, dir, name, flags, err);
+}
+
+// Likewise in front of the n-th look at a folder.
+static _Thread_local unsigned lists_left;
+static _Thread_local void (*at_list)(void);
+
+int __real_os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,
+                       struct store_error *err);
+int __wrap_os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,
+                       struct store_error *err);
+int __wrap_os_dir_list(struct os_dir *dir, int (*fn)(void *user, const char *name), void *user,
+                       struct store_error *err)
+{
+    if (lists_left > 0 && --lists_left == 0)
+        at_list();
+    return __real_os_dir_list(dir, fn, user, err);
+}
+
 static int archive_take(void *user, const void *data, size_t len, struct store_error *err)
 {
     struct archive_bytes *bytes = user;
@@ -310,12 +342,128 @@ START_TEST(a_folder_that_is_not_empty_is_refused)
     struct store_error err = {0};
     struct store *store = open_at(store_path);
     append_events(store, &seed, 100);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
     backup(store);
     store_close(store, true, NULL);
     store_close(open_at(target_path), true, NULL);
     ck_assert_int_eq(restore(false, &err), STORE_EINVAL);
     ck_assert_ptr_nonnull(strstr(err.sentence, "is not empty"));
     store_close(open_at(target_path), true, NULL);
+    // A lock file alone, which nobody has locked, is nothing.
+    ck_assert_int_eq(rename(path_in(target_path, "store.lock"), path_in(folder, "lock")), 0);
+    folder_remove(strdup(target_path));
+    ck_assert_int_eq(mkdir(target_path, 0700), 0);
+    ck_assert_int_eq(rename(path_in(folder, "lock"), path_in(target_path, "store.lock")), 0);
+    ck_assert_msg(restore(false, &err) == 0, "%s", err.sentence);
+    store = open_at(target_path);
+    model_compare(&model, store);
+    store_close(store, true, NULL);
+}
+END_TEST
+
+static struct model archived; // what the archive holds
+static int inner_rc;
+static struct store *inner;
+static uint64_t inner_seed;
+
+static void another_restore(void)
+{
+    struct archive_bytes before = archive;
+    struct store_error err = {0};
+    inner_rc = restore(false, &err);
+    archive = before;
+}
+
+// A broker that makes its own store of an empty folder, and may be gone before anybody looks.
+static void a_broker_begins(void)
+{
+    struct store_error err = {0};
+    struct store_options options = {.path = target_path, .create = true};
+    inner_rc = store_open(&inner, &options, &err);
+    if (inner_rc)
+        return;
+    memset(&model, 0, sizeof(model));
+    model_restart();
+    append_events(inner, &inner_seed, 100);
+}
+
+static void a_broker_begins_and_ends(void)
+{
+    a_broker_begins();
+    ck_assert_int_eq(store_close(inner, false, NULL), 0);
+    inner = NULL;
+}
+
+// Whoever comes second is refused, and harms nothing of what the first one makes.
+START_TEST(somebody_else_uses_the_folder_of_a_restore)
+{
+    static void (*const others[])(void) = {another_restore, a_broker_begins,
+                                           a_broker_begins_and_ends};
+    struct store_error err = {0};
+    uint64_t seed = inner_seed = seed_choose();
+    unsigned moments = 0;
+    struct store *store = open_at(store_path);
+    append_events(store, &seed, 500);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    backup(store);
+    store_close(store, true, NULL);
+    archived = model;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        for (unsigned at = 1;; at++) {
+            model = archived;
+            opens_left = at;
+            at_open = others[i];
+            int rc = restore(false, &err);
+            bool happened = opens_left == 0;
+            opens_left = 0;
+            ck_assert_int_eq(store_close(inner, false, NULL), 0);
+            inner = NULL;
+            ck_assert_msg(!happened || (rc == 0) != (inner_rc == 0), "%zu, %u: %d and %d", i, at,
+                          rc, inner_rc);
+            if (rc == 0)
+                model = archived;
+            store = open_at(target_path);
+            model_compare(&model, store);
+            store_close(store, true, NULL);
+            folder_remove(strdup(target_path));
+            if (!happened)
+                break;
+            moments++;
+        }
+    }
+    ck_assert_uint_ge(moments, 9);
+}
+END_TEST
+
+static void restored_tables_get_their_name(void)
+{
+    ck_assert_int_eq(rename(path_in(target_path, "restore.tmp"), path_in(target_path, "data.mdb")),
+                     0);
+}
+
+// It looked at the folder before it was a store, did not take the lock therefore, and finds one.
+START_TEST(a_restore_ends_while_a_broker_starts)
+{
+    struct store_error err = {0};
+    struct store_options options = {.path = target_path, .create = true};
+    uint64_t seed = seed_choose();
+    struct store *store = open_at(store_path);
+    append_events(store, &seed, 500);
+    ck_assert_int_eq(store_flush(store, NULL), 0);
+    backup(store);
+    store_close(store, false, NULL);
+    ck_assert_int_eq(restore(false, &err), 0);
+    ck_assert_int_eq(rename(path_in(target_path, "data.mdb"), path_in(target_path, "restore.tmp")),
+                     0);
+    ck_assert_int_eq(store_open(&store, &options, &err), STORE_EFOREIGN);
+    lists_left = 2;
+    at_list = restored_tables_get_their_name;
+    ck_assert_int_eq(store_open(&store, &options, &err), STORE_EHELD);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "try again"));
+    ck_assert_uint_eq(lists_left, 0);
+    store = open_at(target_path);
+    model_compare(&model, store);
+    store_close(store, false, NULL);
 }
 END_TEST
 
@@ -424,6 +572,8 @@ int main(void)
     tcase_add_test(cases, how_far_the_tables_are_behind_may_be_unknown);
     tcase_add_test(cases, a_dry_run_changes_nothing);
     tcase_add_test(cases, a_folder_that_is_not_empty_is_refused);
+    tcase_add_test(cases, somebody_else_uses_the_folder_of_a_restore);
+    tcase_add_test(cases, a_restore_ends_while_a_broker_starts);
     tcase_add_test(cases, a_damaged_or_cut_archive_is_refused_and_leaves_nothing);
     tcase_add_test(cases, compaction_gives_space_back_and_keeps_everything);
     tcase_add_test(cases, a_journal_that_cannot_be_read_is_cut);
