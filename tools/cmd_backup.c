@@ -122,20 +122,53 @@ static int output_open(const struct context *ctx, const char *target)
     return STATUS_DONE;
 }
 
+static bool part_is_ours(void)
+{
+    struct stat ours, there;
+    return fstat(backup.fd, &ours) == 0 && lstat(backup.part.data, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+// Gives the very file that we wrote its name, unless there is one of this name by now: another
+// backup of the same name may have made that, or put its own in the place of our part. Where a file
+// system, or a system without /proc, cannot do that at once, looks before.
+static int output_name(void)
+{
+    char ours[64];
+    snprintf(ours, sizeof(ours), "/proc/self/fd/%d", backup.fd);
+    if (linkat(AT_FDCWD, ours, AT_FDCWD, backup.path, AT_SYMLINK_FOLLOW) == 0) {
+        if (part_is_ours())
+            (void)unlink(backup.part.data);
+        return 0;
+    }
+    if (errno == EEXIST)
+        return -1;
+    if (!part_is_ours() || access(backup.path, F_OK) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(backup.part.data, backup.path);
+}
+
 // The file takes its name when all of it is there. Without, it goes.
 static int output_close(int status)
 {
     if (!backup.part.data)
         return status;
-    close(backup.fd);
-    if (status == STATUS_DONE && rename(backup.part.data, backup.path) != 0)
-        status =
-            context_refuse(STATUS_ERROR, "cannot rename %s: %s", backup.part.data, strerror(errno));
-    if (status)
+    if (status == STATUS_DONE && output_name() != 0)
+        status = errno == EEXIST
+                     ? context_refuse(STATUS_ERROR,
+                                      "another backup to %s was begun meanwhile; this one is not "
+                                      "kept",
+                                      backup.path)
+                     : context_refuse(STATUS_ERROR, "cannot rename %s: %s", backup.part.data,
+                                      strerror(errno));
+    if (status && part_is_ours())
         (void)unlink(backup.part.data);
-    else if (folder_above_sync(backup.path) != 0)
+    else if (status == STATUS_DONE && folder_above_sync(backup.path) != 0)
         status = context_refuse(STATUS_ERROR, "cannot sync the folder of %s: %s", backup.path,
                                 strerror(errno));
+    close(backup.fd);
     return status;
 }
 

@@ -11,6 +11,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -85,6 +86,31 @@ def shell(script):
     done = subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=TIMEOUT_S, env=environment())  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+class Stopped:
+    """A run that stands still in front of its `at`-th call that changes something, if there are so
+    many; go_on lets it end."""
+
+    def __init__(self, at, *args):
+        self.process = subprocess.Popen(
+            [PROGRAM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True,
+            env=environment(LD_PRELOAD=str(KILL_AT), STOP_AT=str(at)),
+        )  # fmt: skip
+        seen = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        self.stopped = seen.si_code == os.CLD_STOPPED
+
+    def go_on(self):
+        if self.stopped:
+            os.killpg(self.process.pid, signal.SIGCONT)
+        out, err = self.process.communicate(timeout=TIMEOUT_S)
+        return Result(self.process.returncode, out.decode(), err.decode())
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
 
 
 def run_at_terminal(*args, answer="", columns=80):

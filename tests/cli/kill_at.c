@@ -2,8 +2,9 @@
 //
 // Preloaded into a program: KILL_AT=n kills it with SIGKILL instead of its n-th call that changes a
 // file, a name or a folder, or makes one durable. So a test can try every point there is. With
-// INTERRUPT_AT=n its process group gets SIGINT then, as from a terminal. Calls of its children
-// count; CALLS_TO names a file for their number in all.
+// INTERRUPT_AT=n its process group gets SIGINT then, as from a terminal; with STOP_AT=n SIGSTOP, so
+// that something else can be done before it goes on. Calls of its children count; CALLS_TO names a
+// file for their number in all.
 // Both kinds of each call are wrapped, so neither may stand for the other.
 #undef _FILE_OFFSET_BITS
 
@@ -20,6 +21,8 @@ static void count_call(void)
         kill(getpid(), SIGKILL);
     if (is_now("INTERRUPT_AT", call))
         kill(0, SIGINT);
+    if (is_now("STOP_AT", call))
+        kill(0, SIGSTOP);
 }
 
 #define WRAP(type, name, parameters, ...)  \
@@ -46,6 +49,8 @@ WRAP(int, msync, (void *at, size_t len, int flags), at, len, flags)
 WRAP(int, rename, (const char *from, const char *to), from, to)
 WRAP(int, renameat, (int from_dir, const char *from, int to_dir, const char *to), from_dir, from,
      to_dir, to)
+WRAP(int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags), from_dir,
+     from, to_dir, to, flags)
 WRAP(int, unlink, (const char *name), name)
 WRAP(int, unlinkat, (int dir, const char *name, int flags), dir, name, flags)
 WRAP(int, mkdir, (const char *name, mode_t mode), name, mode)

@@ -71,6 +71,33 @@ def test_backup_does_not_follow_a_link(made, tmp_path):
     assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "b").is_symlink()
 
 
+def test_two_backups_to_one_name(made, tmp_path):
+    """One comes while another is at any point; and has written a part of its own when that ends."""
+    file, at, refused = tmp_path / "b", 0, 0
+    command = ["--store", made["busy"], "backup", file]
+    stopped = True
+    while stopped:
+        at += 1
+        for half_way in (False, True):
+            first = cli.Stopped(at, *command)
+            stopped = first.stopped
+            second = cli.Stopped(3, *command) if half_way else cli.run(*command)
+            result = first.go_on()
+            if half_way:
+                assert result.status != 0 or not second.stopped or file.exists()
+                second.kill()
+            else:
+                assert (result.status == 0) != (second.status == 0), (at, result, second)
+            assert result.status != 0 or file.exists(), (at, result)
+            refused += result.status != 0
+            if file.exists():
+                sound = cli.run("restore", "--dry-run", file, tmp_path / "new")
+                assert sound.status == 0, (at, half_way, result, sound)
+            for path in (file, tmp_path / "b.part"):
+                path.unlink(missing_ok=True)
+    assert at > 5 and refused > 2
+
+
 def test_what_is_made_is_closed_to_others_whatever_the_umask(store, tmp_path):
     before = os.umask(0)
     try:
