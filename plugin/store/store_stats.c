@@ -8,27 +8,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int connected_count(void *user, const struct session *session)
+struct session_counts {
+    uint64_t all, connected;
+};
+
+static int session_count(void *user, const struct session *session)
 {
-    if (session->connected)
-        ++*(uint64_t *)user;
+    struct session_counts *counts = user;
+    counts->all++;
+    counts->connected += session->connected;
     return 0;
 }
 
-// Damage among the sessions is for those to say who read them: a damaged store has statistics too.
+// Both out of the same picture: their difference is of interest. Damage among the sessions is for
+// those to say who read them: a damaged store has statistics too, which tell what was seen.
 static int sessions_stats(struct store *store, struct store_stats *stats, struct store_error *err)
 {
+    struct session_counts counts = {0};
     struct store_view *view = NULL;
     struct store_error own = {0};
     int rc = store_view_open(&view, store, &own);
     if (rc == 0)
-        rc = store_each_session(view, connected_count, &stats->sessions_connected, &own);
+        rc = store_each_session(view, session_count, &counts, &own);
     store_view_close(view);
-    if (rc == STORE_EDAMAGED)
-        return 0;
-    if (rc && err)
-        *err = own;
-    return rc;
+    if (rc && rc != STORE_EDAMAGED) {
+        if (err)
+            *err = own;
+        return rc;
+    }
+    if (rc == 0 || stats->sessions < counts.all)
+        stats->sessions = counts.all;
+    stats->sessions_connected = counts.connected;
+    return 0;
 }
 
 static int files_stats(struct store *store, struct store_stats *stats, struct store_error *err)

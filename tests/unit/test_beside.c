@@ -6,6 +6,7 @@
 #include "store/lock.h"
 #include "store/segment.h"
 #include "store/store.h"
+#include "store/tables.h"
 #include "support.h"
 
 #include <check.h>
@@ -17,7 +18,7 @@
 
 #define SEGMENT 65536u
 
-enum call { LOCK_HOLDER, IMAGE_LOAD, FILE_OPEN };
+enum call { LOCK_HOLDER, IMAGE_LOAD, FILE_OPEN, VIEW_OPEN };
 
 static char *folder;
 static struct store *writer, *reader;
@@ -73,6 +74,17 @@ int __wrap_os_file_open(struct os_file **ret_file, struct os_dir *dir, const cha
 {
     call_begins(FILE_OPEN);
     return __real_os_file_open(ret_file, dir, name, flags, error);
+}
+
+int __real_tables_view_open(struct store_view **ret_view, struct tables *tables,
+                            struct store_error *error);
+int __wrap_tables_view_open(struct store_view **ret_view, struct tables *tables,
+                            struct store_error *error);
+int __wrap_tables_view_open(struct store_view **ret_view, struct tables *tables,
+                            struct store_error *error)
+{
+    call_begins(VIEW_OPEN);
+    return __real_tables_view_open(ret_view, tables, error);
 }
 
 static struct store *open_as(enum store_access access)
@@ -325,6 +337,26 @@ START_TEST(the_oldest_segment_goes_before_it_is_opened)
 }
 END_TEST
 
+static void sessions_come(void)
+{
+    static const char *const clients[] = {"a", "b", "c"};
+    for (size_t i = 0; i < 3; i++) {
+        struct event event = {.type = RECORD_SESSION_ADD,
+                              .session = {.client_id = span_str(clients[i]), .connected = true}};
+        ck_assert_msg(store_append(writer, &event, &err) == 0, "%s", err.sentence);
+    }
+    ck_assert_msg(store_flush(writer, &err) == 0, "%s", err.sentence);
+}
+
+START_TEST(sessions_come_while_they_are_counted)
+{
+    meanwhile_do(VIEW_OPEN, 1, sessions_come);
+    struct store_stats stats = stats_of_a_sound_store();
+    ck_assert_uint_eq(stats.sessions_connected, 3);
+    ck_assert_uint_eq(stats.sessions, 3);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("beside");
@@ -337,6 +369,7 @@ int main(void)
     tcase_add_test(cases, a_reader_at_the_end_of_a_segment_whose_next_one_went_is_told);
     tcase_add_test(cases, a_segment_that_waits_for_its_next_use_is_not_the_oldest);
     tcase_add_test(cases, the_oldest_segment_goes_before_it_is_opened);
+    tcase_add_test(cases, sessions_come_while_they_are_counted);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
