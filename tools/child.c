@@ -49,12 +49,14 @@ static bool limit_lower(struct rlimit *rlimit, uint64_t limit)
     return true;
 }
 
-static void limits_apply(void)
+static void limits_apply(const struct context *ctx)
 {
     struct rlimit rlimit;
     if (getrlimit(RLIMIT_CORE, &rlimit) == 0 && limit_lower(&rlimit, 0))
         (void)setrlimit(RLIMIT_CORE, &rlimit);
-    if (getrlimit(RLIMIT_CPU, &rlimit) == 0 && limit_lower(&rlimit, CPU_LIMIT_S))
+    // Who follows has no end by design.
+    if (!context_given(ctx, OPT_FOLLOW) && getrlimit(RLIMIT_CPU, &rlimit) == 0 &&
+        limit_lower(&rlimit, CPU_LIMIT_S))
         (void)setrlimit(RLIMIT_CPU, &rlimit);
     // A sanitizer's shadow memory would count.
     if (!SANITIZED && getrlimit(RLIMIT_DATA, &rlimit) == 0 &&
@@ -102,7 +104,7 @@ static _Noreturn void child_main(struct context *ctx, int (*work)(struct context
 #endif
     int status = become_owner(ctx->path);
     if (status == 0) {
-        limits_apply();
+        limits_apply(ctx);
         status = work(ctx);
     }
     errno = 0;
@@ -124,6 +126,14 @@ static bool signal_means_damage(int signal)
 
 void child_explain(struct text *text, const struct context *ctx, int signal)
 {
+    if (signal == SIGXCPU) {
+        text_addf(text,
+                  "%s/data.mdb: reading it took more than %u s of processor time and was ended: it "
+                  "is damaged so that reading goes in a circle, or too large; keep a copy of the "
+                  "folder; restore a backup, or see repair",
+                  ctx->path, CPU_LIMIT_S);
+        return;
+    }
     text_addf(text,
               "%s/data.mdb is damaged: reading it ended with signal %d (%s); keep a copy of the "
               "folder; restore a backup, or see repair",

@@ -5,12 +5,14 @@ not, and neither changes anything of its."""
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +128,23 @@ def test_who_follows_the_journal_too_slowly_is_told(holder):
     assert positions == sorted(positions)
     assert positions[-1] >> 32 == (positions[0] >> 32) + 3
     assert "removed" in err, err
+
+
+def test_who_follows_the_journal_may_take_any_time(holder):
+    """Processor time: an hour is enough for what ends, and none is for what does not."""
+    holder.tell("add")
+    reader = subprocess.Popen(
+        [cli.PROGRAM, "--store", holder.store, "journal", "dump", "--follow"],
+        stdout=subprocess.PIPE, env=cli.environment(), start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert reader.stdout.readline() != b""
+        child = Path(f"/proc/{reader.pid}/task/{reader.pid}/children").read_text().split()[0]
+        limits = Path(f"/proc/{child}/limits").read_text()
+        assert re.search(r"Max cpu time +unlimited", limits), limits
+    finally:
+        os.killpg(reader.pid, signal.SIGKILL)
+        reader.communicate()
 
 
 def test_a_reader_that_is_slow_holds_no_pages(tmp_path):

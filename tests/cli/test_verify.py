@@ -4,6 +4,7 @@
 import errno
 import os
 import shutil
+import signal
 
 import cli
 
@@ -160,3 +161,13 @@ def test_references_need_every_table(store):
     assert data.count(b"\x01home/door") == 1
     path.write_bytes(data.replace(b"\x01home/door", b"\x01home/doos"))
     assert [entry[:2] for entry in findings(busy)] == [("error", "retained")]
+
+
+def test_no_end_of_reading(made):
+    """An hour of processor time: a loop in damaged tables, or more than anybody has."""
+    result = cli.run(
+        "--store", made["busy"], "export",
+        env=cli.environment(LD_PRELOAD=str(cli.FAIL_AT), FAIL_CALL="mdb_cursor_get", FAIL_AT="3",
+                            FAIL_SIGNAL=str(int(signal.SIGXCPU))),
+    )  # fmt: skip
+    assert result.status == 3 and "3600 s of processor time" in result.err, result
