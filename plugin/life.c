@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define BROKER_NODE_IDS 512u // of 1024: a message's number must not look negative to anybody
+#define LOCK_WAIT_MS 30000u  // systemd gives a start 90 s
 #define LONG_AGO_S INT64_C(0x7fffffff) // 68 years
 
 // ---- open ----------------------------------------------------------------------------------
@@ -29,6 +30,7 @@ static int open_guarded(void *user)
                                     .create = true,
                                     .must_own = true,
                                     .holder = "mosquitto",
+                                    .lock_wait_ms = LOCK_WAIT_MS,
                                     .notice = log_notice};
     options_for_store(&opening->plugin->options, &options);
     return store_open(&opening->plugin->store, &options, opening->err);

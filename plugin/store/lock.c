@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define TAKES_MAX 100u
+#define POLL_MS 20
+#define TEXT_MS 200u
 
 struct lock {
     struct os_file *file;
@@ -95,6 +97,30 @@ int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
     }
     *ret_lock = lock;
     return 0;
+}
+
+int lock_wait(struct lock **ret_lock, struct os_dir *dir, const char *holder, uint32_t wait_ms,
+              void (*waits)(void *user, const char *text), void *user, struct store_error *err)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
+    uint64_t from_ms = os_monotonic_ms();
+    bool told = false;
+    for (;;) {
+        char text[LOCK_HOLDER_BYTES] = "";
+        int rc = lock_open(ret_lock, dir, holder, err);
+        uint64_t waited_ms = os_monotonic_ms() - from_ms;
+        if (rc != STORE_EHELD || waited_ms >= wait_ms || lock_holder(dir, text, NULL))
+            return rc;
+        bool brief = strncmp(text, LOCK_BRIEF_HOLDER, strlen(LOCK_BRIEF_HOLDER)) == 0;
+        // Who has just taken it says so a moment later.
+        if (text[0] && !brief && waited_ms >= TEXT_MS)
+            return rc;
+        if (brief && !told) {
+            told = true;
+            waits(user, text);
+        }
+        nanosleep(&pause, NULL);
+    }
 }
 
 void lock_close(struct lock *lock)

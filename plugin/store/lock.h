@@ -17,6 +17,13 @@ int lock_open(struct lock **ret_lock, struct os_dir *dir, const char *holder,
               struct store_error *err);
 void lock_close(struct lock *lock); // NULL is fine
 
+// The holder's text of a command line begins so; what that does is soon done, as a rule.
+#define LOCK_BRIEF_HOLDER "mosquitto_lmdb"
+
+// As lock_open, but waits up to `wait_ms` while such a one holds it; `waits` is told once, before.
+int lock_wait(struct lock **ret_lock, struct os_dir *dir, const char *holder, uint32_t wait_ms,
+              void (*waits)(void *user, const char *text), void *user, struct store_error *err);
+
 // Who holds it, "" if nobody does. `dst` has LOCK_HOLDER_BYTES.
 int lock_holder(struct os_dir *dir, char *dst, struct store_error *err);
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define RESTORE_NAME "restore.tmp"
-#define HOLDER "mosquitto_lmdb"
 
 struct restore_sink {
     struct os_file *file;
@@ -45,7 +44,7 @@ static int folder_must_be_empty(struct os_dir *dir, struct store_error *err)
 static int folder_take(struct os_dir *dir, struct lock **ret_lock, struct store_error *err)
 {
     int rc = folder_must_be_empty(dir, err);
-    if (rc || (rc = lock_open(ret_lock, dir, HOLDER, err)))
+    if (rc || (rc = lock_open(ret_lock, dir, LOCK_BRIEF_HOLDER, err)))
         return rc;
     if ((rc = folder_must_be_empty(dir, err))) {
         lock_close(*ret_lock);

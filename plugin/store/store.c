@@ -5,6 +5,7 @@
 #include "replay.h"
 #include "seeded.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -391,6 +392,13 @@ static int store_recover_and_begin(struct store *store, struct store_error *err)
     }
 }
 
+static void store_waits(void *user, const char *holder)
+{
+    char sentence[LOCK_HOLDER_BYTES + 64];
+    snprintf(sentence, sizeof(sentence), "waiting for %s, which holds the store", holder);
+    store_notice(user, STORE_NOTICE_WARNING, sentence);
+}
+
 int store_open_cut(struct store **ret_store, const struct store_options *options,
                    const struct store_cut *cut, struct store_error *err)
 {
@@ -417,7 +425,8 @@ int store_open_cut(struct store **ret_store, const struct store_options *options
         if ((rc = os_dir_list(store->dir, folder_look_at, &look, err)))
             goto done;
         if (look.has_tables || (options->create && !look.foreign[0])) {
-            rc = lock_open(&store->lock, store->dir, options->holder, err);
+            rc = lock_wait(&store->lock, store->dir, options->holder, options->lock_wait_ms,
+                           store_waits, store, err);
             if (rc)
                 goto done;
             // A compaction that was cut short.

@@ -58,6 +58,7 @@ struct store_options {
     enum store_compression compression; // default STORE_COMPRESSION_ZSTD
     int compression_level;              // default 1
     const char *holder;                 // who takes the lock, e.g. "mosquitto"; default the program
+    uint32_t lock_wait_ms; // for as long a command line that holds the store is waited for
     // Says what a person should know while the store runs (a segment was made late, a torn tail was
     // cut, the disk is full and again when it is not). Called from any thread, never twice at once;
     // must not call the store. May be NULL.

@@ -357,6 +357,47 @@ START_TEST(sessions_come_while_they_are_counted)
 }
 END_TEST
 
+static unsigned waits;
+
+static void holder_ends(void *user, enum store_notice_level level, const char *sentence)
+{
+    (void)user;
+    (void)level;
+    if (!strstr(sentence, "waiting for mosquitto_lmdb"))
+        return;
+    waits++;
+    writer_dies();
+}
+
+static int open_beside(const char *holder, uint32_t wait_ms, bool ends)
+{
+    struct store_options first = {.path = folder, .holder = holder};
+    struct store_options second = {
+        .path = folder, .lock_wait_ms = wait_ms, .notice = ends ? holder_ends : NULL};
+    struct store *opened = NULL;
+    writer_dies();
+    ck_assert_int_eq(store_open(&writer, &first, &err), 0);
+    waits = 0;
+    int rc = store_open(&opened, &second, &err);
+    store_close(opened, false, NULL);
+    return rc;
+}
+
+// A broker that is started while a command line finishes what its crash left.
+START_TEST(who_has_patience_waits_for_a_command_line)
+{
+    ck_assert_int_eq(open_beside("mosquitto_lmdb", 0, true), STORE_EHELD);
+    ck_assert_int_eq(open_beside("mosquitto_lmdb", 50, false), STORE_EHELD);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "is held by mosquitto_lmdb"));
+    ck_assert_int_eq(open_beside("mosquitto_lmdb", 3600 * 1000, true), 0);
+    ck_assert_uint_eq(waits, 1);
+    writer = open_as(STORE_READ_WRITE);
+    // But not for another broker.
+    ck_assert_int_eq(open_beside("mosquitto", 3600 * 1000, true), STORE_EHELD);
+    ck_assert_uint_eq(waits, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("beside");
@@ -370,6 +411,7 @@ int main(void)
     tcase_add_test(cases, a_segment_that_waits_for_its_next_use_is_not_the_oldest);
     tcase_add_test(cases, the_oldest_segment_goes_before_it_is_opened);
     tcase_add_test(cases, sessions_come_while_they_are_counted);
+    tcase_add_test(cases, who_has_patience_waits_for_a_command_line);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
