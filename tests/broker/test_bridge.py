@@ -106,7 +106,7 @@ def test_a_will_that_is_due_after_a_crash_goes_over_the_bridge(bridge, client, p
     """A bridge subscribes anew at each start, later than the plugin restores."""
     session = offline_session(bridge.far, client, topic="out/#", qos=2)
     wait_passing(publisher(bridge.near), client(bridge.far, "probe", clean=True))
-    client(bridge.near, "owner", will=Will("out/will", b"gone", 1), **settings).ping()
+    client(bridge.near, "owner", will=Will("out/will", b"gone", 2), **settings).ping()
     bridge.near.restart("kill")
     session.connect()
     assert session.collect(1)[0].payload == b"gone"

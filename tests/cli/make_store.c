@@ -65,10 +65,11 @@ static void flush(void)
         fail(&err);
 }
 
-static void add_session(const char *client_id, const char *username, uint32_t expiry_interval,
-                        bool connected, int64_t time_ms)
+// RECORD_SESSION_ADD, or RECORD_SESSION_UPDATE of one that is there.
+static void put_session(enum record_type type, const char *client_id, const char *username,
+                        uint32_t expiry_interval, bool connected, int64_t time_ms)
 {
-    struct event event = {.type = RECORD_SESSION_ADD};
+    struct event event = {.type = type};
     event.session = (struct session){
         .client_id = span_str(client_id),
         .username = span_str(username),
@@ -80,16 +81,23 @@ static void add_session(const char *client_id, const char *username, uint32_t ex
         .changed_time_ms = time_ms,
     };
     append(&event);
-    if (connected)
+    if (connected && type == RECORD_SESSION_ADD)
         return;
-    event = (struct event){.type = RECORD_SESSION_OFFLINE};
+    bool expires = !connected && expiry_interval != SESSION_EXPIRY_NEVER;
+    event = (struct event){.type = connected ? RECORD_SESSION_CONNECTED : RECORD_SESSION_OFFLINE};
     event.connection = (struct connection){
         .client_id = span_str(client_id),
+        .username = span_str(connected ? username : NULL),
         .time_ms = time_ms,
-        .session_expiry_time =
-            expiry_interval == SESSION_EXPIRY_NEVER ? 0 : time_ms / 1000 + expiry_interval,
+        .session_expiry_time = expires ? time_ms / 1000 + expiry_interval : 0,
     };
     append(&event);
+}
+
+static void add_session(const char *client_id, const char *username, uint32_t expiry_interval,
+                        bool connected, int64_t time_ms)
+{
+    put_session(RECORD_SESSION_ADD, client_id, username, expiry_interval, connected, time_ms);
 }
 
 static void add_subscription(const char *client_id, const char *filter, uint8_t options,
@@ -319,7 +327,8 @@ static void live_round(unsigned round)
             message_gone(number - 3 * LIVED_SESSIONS);
         }
         if (i % 7 == round % 7) {
-            add_session(client_id, round % 2 ? "odd" : "even", 3600, i % 2 == 0, 1000 * round);
+            put_session(RECORD_SESSION_UPDATE, client_id, round % 2 ? "odd" : "even", 3600,
+                        i % 2 == 0, 1000 * round);
             add_subscription(client_id, topic, (uint8_t)(round % 3), round + 1);
             add_will(client_id, "lived/will", round % 2 ? "odd" : "even");
         }

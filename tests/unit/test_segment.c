@@ -28,7 +28,7 @@ static void step(const char *name)
     int __wrap_##name parameters;         \
     int __wrap_##name parameters          \
     {                                     \
-        step(#name + strlen("os_"));      \
+        step(&#name[strlen("os_")]);      \
         return __real_##name arguments;   \
     }
 STEP(os_dir_rename,
