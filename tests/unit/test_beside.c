@@ -241,11 +241,16 @@ static int read_on(struct store_cursor *cursor, uint64_t *ret_last)
     return rc;
 }
 
-static void reads_to_the_end_behind_the_gap(struct store_cursor *cursor)
+// The writer's keeper may still be giving back segments: then there is one more gap.
+static void reads_to_the_end(struct store_cursor *cursor)
 {
     uint64_t last = 0;
-    ck_assert_msg(store_cursor_skip(cursor, &err) == 0, "%s", err.sentence);
     int rc = read_on(cursor, &last);
+    for (unsigned gaps = 0; rc == STORE_ENOTFOUND; gaps++) {
+        ck_assert_uint_lt(gaps, 1000);
+        ck_assert_msg(store_cursor_skip(cursor, &err) == 0, "%s", err.sentence);
+        rc = read_on(cursor, &last);
+    }
     ck_assert_msg(rc == 0, "%s", err.sentence);
     ck_assert_uint_eq(last, id);
     store_cursor_close(cursor);
@@ -273,7 +278,7 @@ START_TEST(a_reader_in_a_segment_that_goes_is_told)
     ck_assert_ptr_nonnull(strstr(err.sentence, "0000000001.log"));
     ck_assert_uint_lt(last, id);
     ck_assert_int_eq(read_on(cursor, &last), STORE_ENOTFOUND); // and stays so
-    reads_to_the_end_behind_the_gap(cursor);
+    reads_to_the_end(cursor);
 }
 END_TEST
 
@@ -300,19 +305,21 @@ START_TEST(a_reader_at_the_end_of_a_segment_whose_next_one_went_is_told)
     ck_assert_int_eq(read_on(cursor, &last), STORE_ENOTFOUND);
     ck_assert_uint_gt(last, 20);
     ck_assert_uint_lt(last, 100);
-    reads_to_the_end_behind_the_gap(cursor);
+    reads_to_the_end(cursor);
 }
 END_TEST
 
 START_TEST(a_segment_that_waits_for_its_next_use_is_not_the_oldest)
 {
-    uint64_t last = 0;
+    struct event event;
+    uint64_t position = 0;
     append(180);
     only_the_second_segment_goes();
     struct store_cursor *cursor = cursor_at_the_beginning();
-    ck_assert_int_eq(read_on(cursor, &last), 0);
-    ck_assert_uint_eq(last, id);
-    store_cursor_close(cursor);
+    int rc = store_cursor_next(cursor, &event, &position, &err);
+    ck_assert_msg(rc == 1 || rc == STORE_ENOTFOUND, "%s", err.sentence);
+    ck_assert_uint_ne(position_segment(position), 1);
+    reads_to_the_end(cursor);
 }
 END_TEST
 
@@ -320,7 +327,6 @@ START_TEST(the_oldest_segment_goes_before_it_is_opened)
 {
     unsigned moments = 0;
     for (unsigned at = 1; at <= 2; at++) {
-        uint64_t last = 0;
         teardown();
         setup();
         append(20);
@@ -328,10 +334,7 @@ START_TEST(the_oldest_segment_goes_before_it_is_opened)
         struct store_cursor *cursor = cursor_at_the_beginning();
         moments += meanwhile.at == 0;
         meanwhile.at = 0;
-        int rc = read_on(cursor, &last);
-        ck_assert_msg(rc == 0, "%s", err.sentence);
-        ck_assert_uint_eq(last, id);
-        store_cursor_close(cursor);
+        reads_to_the_end(cursor);
     }
     ck_assert_uint_gt(moments, 0);
 }
