@@ -225,10 +225,18 @@ class Broker:
             if status is not None:
                 raise BrokerExited(status, self.log())
             if self.listening():
-                return self
+                return self.wait_running()
             if time.monotonic() > end:
                 raise TimeoutError(f"the broker does not listen after {limit_s} s:\n{self.log()}")
             time.sleep(0.004)
+
+    def wait_running(self, limit_s=2):
+        """Between listening and its loop the broker takes no signal as it should: one ends it at once,
+        or is forgotten. It says when that is over, unless the log leaves it out."""
+        end = time.monotonic() + limit_s
+        while " running" not in self.log() and time.monotonic() < end:
+            time.sleep(0.004)
+        return self
 
     def start_fails(self, limit_s=REFUSE_LIMIT_S):
         """Starts a broker that must refuse; returns its log. Its status must not be 0."""
@@ -252,8 +260,15 @@ class Broker:
 
     def stop(self):
         """SIGTERM; the broker must end by itself with status 0."""
-        self.process.terminate()
-        status = self.process.wait(STOP_LIMIT_S)
+        end = time.monotonic() + STOP_LIMIT_S
+        while True:
+            self.process.terminate()
+            try:
+                status = self.process.wait(5)
+                break
+            except subprocess.TimeoutExpired:
+                # It may have come just before the loop began, which forgets it.
+                assert time.monotonic() < end, f"the broker does not stop:\n{self.log()}"
         self.process = None
         assert status == 0, f"a clean stop ended with status {status}:\n{self.log()}"
 
