@@ -200,9 +200,6 @@ static int message_admit(struct plugin *plugin, const struct message *message,
     return plugin->append.message.unpromised ? store_admit(plugin->store, bytes, err) : 0;
 }
 
-// ---- one event
-// -----------------------------------------------------------------------------------
-
 void append_settle(struct plugin *plugin)
 {
     uint64_t store_id = plugin->append.let_go;

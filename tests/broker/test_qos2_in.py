@@ -122,6 +122,13 @@ def test_twenty_in_flight_keep_their_ids_and_order(broker, source, session, how)
     expect_received(session, [])
 
 
+def hand_over(source, count):
+    """So many messages have their PUBREC, and are not released."""
+    for number in range(1, count + 1):
+        source.send_publish("t/1", str(number), 2, mid=number)
+        source.wait(PUBREC, number)
+
+
 def exceed_the_limit(source, count):
     """Has the broker take `count` messages that are not released, which are more than
     max_inflight_messages (20): any PUBACK lets one more in."""
@@ -159,9 +166,7 @@ def test_a_lower_limit_keeps_what_is_on_its_way(new_broker, client, how):
     broker = new_broker().start()
     session = offline_session(broker, client, qos=2)
     source = client(broker, "source")
-    for number in range(1, 11):
-        source.send_publish("t/1", str(number), 2, mid=number)
-        source.wait(PUBREC, number)
+    hand_over(source, 10)
     broker.end(how)
     broker.conf.append("max_inflight_messages 4")
     broker.start()
@@ -176,9 +181,7 @@ def test_a_limit_that_leaves_no_room_at_all_is_refused_and_loses_nothing(new_bro
     broker = new_broker().start()
     session = offline_session(broker, client, qos=2)
     source = client(broker, "source")
-    for number in range(1, 11):
-        source.send_publish("t/1", str(number), 2, mid=number)
-        source.wait(PUBREC, number)
+    hand_over(source, 10)
     broker.end(how)
     limits = ["max_inflight_messages 4", "max_queued_messages 5"]
     broker.conf += limits
