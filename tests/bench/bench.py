@@ -38,8 +38,9 @@ def arguments_parse(argv):
     parser.add_argument("--output", help="folder for what is written (default: bench-results in "
                         "the build folder)")
     parser.add_argument("--work", help="folder for the stores (default: a new one)")
-    parser.add_argument("--report", metavar="FILE",
-                        help="run nothing; write text and charts anew from a JSON file")
+    parser.add_argument("--report", metavar="FILE", action="append",
+                        help="run nothing; write text and charts anew from a JSON file; may be "
+                        "repeated, for workloads that were run by several commands")
     parser.add_argument("--list", action="store_true", help="list workloads and programs")
     parser.add_argument("--mosquitto-prefix", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--build-dir", required=True, help=argparse.SUPPRESS)
@@ -157,8 +158,13 @@ def main(argv):
     options.output = options.output or os.path.join(options.build_dir, "bench-results")
     os.makedirs(options.output, exist_ok=True)
     if options.report:
-        with open(options.report, encoding="utf-8") as file:
-            document = json.load(file)
+        documents = []
+        for path in options.report:
+            with open(path, encoding="utf-8") as file:
+                documents.append(json.load(file))
+        document = report.joined(documents)
+        if not document:
+            sys.exit("run.sh: these reports are of different machines; give those of one.")
         return report.write(document, options.output)
     tools = Tools(options.mosquitto_prefix, options.build_dir)
     programs, skipped = chosen_programs(options, tools)

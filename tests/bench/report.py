@@ -6,6 +6,7 @@ import os
 import statistics
 
 import chart
+from programs import PROGRAMS
 from workloads import WORKLOADS
 
 MIB = 2**20
@@ -155,6 +156,19 @@ def disturbed(document):
             "bytes are.")
 
 
+def steady_growth(document, program, key):
+    """What the broker holds in the last quarter of the time beside what it held in the second."""
+    series = next((run["broker_series"] for run in document["runs"]
+                   if (run["workload"], run["program"]) == ("steady", program)
+                   and "broker_series" in run), [])
+    quarter = len(series) // 4
+    if quarter < 5:
+        return None
+    second, last = (statistics.mean(point[key] for point in part)
+                    for part in (series[quarter:2 * quarter], series[-quarter:]))
+    return last / second
+
+
 def goals(document):
     """What of GOALS can be told from these runs; `met` is None where others spoilt it."""
     found = []
@@ -182,6 +196,10 @@ def goals(document):
     pause = median(document, "steady", "lmdb", ("pause_max_ms",))
     if pause is not None:
         judge("steady", "longest pause in ms", "lmdb", "", "<=", 20, pause, True)
+    for what, key in (("anonymous memory", "anonymous_kib"), ("store on disk", "disk_bytes")):
+        growth = steady_growth(document, "lmdb", key)
+        if growth is not None:
+            judge("steady", f"{what}, last / second quarter", "lmdb", "", "<=", 1.05, growth, False)
     return found
 
 
@@ -196,9 +214,7 @@ def goals_table(found):
 
 def heading(document):
     machine = document["machine"]
-    rounds = 1 + max((run["round"] for run in document["runs"]), default=0)
-    text = [f"{document['date']}, Mosquitto {document['mosquitto']}; {rounds} round(s), "
-            f"{document.get('took_s', '?')} s",
+    text = [f"{document['date']}, Mosquitto {document['mosquitto']}; {document.get('took_s', '?')} s",
             f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
             f"Linux {machine['kernel']}, {machine['filesystem']}; load before: "
             f"{machine['load_before']}; a system call takes {machine['system_call_us']} us",
@@ -215,13 +231,37 @@ def failures(document):
             for run in document["runs"] if "failure" in run]
 
 
+def rounds_of(document, workload):
+    rounds = len({run["round"] for run in document["runs"] if run["workload"] == workload.name})
+    return f"{rounds} round" + ("s" if rounds != 1 else "")
+
+
+def joined(documents):
+    """Runs of several commands on one machine, as if they had been one; None if they cannot be."""
+    first = documents[0]
+    whole = {**first, "runs": [], "studies": {}, "skipped": [],
+             "took_s": round(sum(one.get("took_s", 0) for one in documents), 1)}
+    titles = {}
+    for one in documents:
+        if any(one["machine"][key] != first["machine"][key] for key in ("processor", "cores", "kernel")):
+            return None
+        titles.update((program["name"], program["title"]) for program in one["programs"])
+        whole["runs"] += one["runs"]
+        whole["studies"].update(one["studies"])
+        whole["skipped"] += [skip for skip in one["skipped"] if skip not in whole["skipped"]]
+    whole["programs"] = [{"name": program.name, "title": titles[program.name]}
+                         for program in PROGRAMS if program.name in titles]
+    return whole
+
+
 def text_of(document):
     parts = [heading(document)]
     for workload in WORKLOADS:
         sizes = [run["size"] for run in document["runs"] if run["workload"] == workload.name]
         rows = workload_rows(document, workload) if sizes else []
         if len(rows) > 1:
-            parts.append(f"({workload.number}) {workload.title}\n\n{table(rows)}")
+            parts.append(f"({workload.number}) {workload.title}; {rounds_of(document, workload)}"
+                         f"\n\n{table(rows)}")
     for name, study in document["studies"].items():
         parts += [f"Study: {name}, {part['title']}\n\n{table(part['rows'])}"
                   for part in study["tables"]]
