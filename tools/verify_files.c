@@ -33,7 +33,7 @@ static void check_mode(struct verify *verify, const char *name, const struct sta
 {
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
         add_file_error(verify, name, "is neither a file nor a folder", "find out who put it there");
-    if (S_ISREG(st->st_mode) && st->st_nlink != 1)
+    if (S_ISREG(st->st_mode) && st->st_nlink > 1)
         add_file_error(verify, name, "has another name elsewhere (a hard link)",
                        "find out who made it, and remove it");
     if (st->st_mode & 077)

@@ -17,10 +17,17 @@ struct copier {
     int rc;
 };
 
+// Begins a transaction of its own before it writes anything.
+static int copy(MDB_env *env, void *user)
+{
+    struct copier *copier = user;
+    return mdb_env_copyfd2(env, copier->write_fd, MDB_CP_COMPACT);
+}
+
 static void *copier_run(void *arg)
 {
     struct copier *copier = arg;
-    copier->rc = mdb_env_copyfd2(copier->tables->env, copier->write_fd, MDB_CP_COMPACT);
+    copier->rc = tables_ask(copier->tables, copy, copier);
     close(copier->write_fd);
     return NULL;
 }
@@ -47,9 +54,7 @@ int tables_copy(struct tables *tables, tables_sink_fn *sink, void *user, struct 
 {
     int fds[2];
     pthread_t thread;
-    MDB_txn *guard = NULL;
-    // Keeps the map in place; the copy begins a transaction of its own.
-    int rc = tables_read_begin(tables, &guard, err);
+    int rc = tables_enter(tables, err);
     if (rc)
         return rc;
     if (pipe2(fds, O_CLOEXEC) != 0) {
@@ -72,6 +77,6 @@ int tables_copy(struct tables *tables, tables_sink_fn *sink, void *user, struct 
         rc = tables_error(tables, err, copier.rc, "cannot copy it");
 
 done:
-    tables_read_end(tables, guard);
+    tables_leave(tables);
     return rc;
 }

@@ -9,10 +9,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MAP_MIN_BYTES ((size_t)16 << 20)
 #define READERS_MAX 126u
 #define PATH_MAX_BYTES 4096
+// How often LMDB is asked again for a place among the readers.
+#define PLACE_TRIES 3u
+#define NAMESAKE_TRIES 50u
+#define NAMESAKE_POLL_MS 10
 // A file system with less room than this is full: the write that failed took what there was.
 #define FULL_BYTES (1024u * 1024u)
 
@@ -20,6 +26,12 @@
 
 int tables_error(struct tables *tables, struct store_error *err, int rc, const char *what)
 {
+    // LMDB marks a living reader by a lock on the byte of its process number.
+    if (rc == EAGAIN)
+        return error_set(err, STORE_EIO,
+                         "%s/lock.mdb: %s: another program that reads the store, in a container of "
+                         "its own, has the same process number (%ld); try again",
+                         tables->path, what, (long)getpid());
     if (rc > 0)
         return error_set_errno(err, rc, "%s/data.mdb: %s", tables->path, what);
     switch (rc) {
@@ -100,7 +112,8 @@ static int file_check(const struct tables *tables, const char *name, struct stor
     if (lstat(path, &file) != 0)
         return errno == ENOENT ? STORE_ENOTFOUND
                                : error_set_errno(err, errno, "cannot look at %s", path);
-    if (!S_ISREG(file.st_mode) || file.st_nlink != 1)
+    // None: it is being removed.
+    if (!S_ISREG(file.st_mode) || file.st_nlink > 1)
         return error_set(err, STORE_EUNSAFE, "%s is not a regular file with a single link", path);
     if (file.st_uid != folder.st_uid)
         return error_set(err, STORE_EUNSAFE, "%s belongs to another user than its folder", path);
@@ -204,6 +217,47 @@ void tables_env_close(struct tables *tables)
     tables->env = NULL;
 }
 
+// ---- beginning to read ---------------------------------------------------------------------
+
+// Another process has made the file larger than our map. Only who is alone can exchange that.
+static int env_adopt_size(struct tables *tables)
+{
+    int rc = MDB_MAP_RESIZED;
+    MDB_envinfo info;
+    pthread_mutex_lock(&tables->gate);
+    if (tables->within <= 1) {
+        rc = mdb_env_set_mapsize(tables->env, 0);
+        if (rc)
+            tables_env_close(tables);
+        else if (mdb_env_info(tables->env, &info) == 0)
+            tables->map_bytes = info.me_mapsize;
+    }
+    pthread_mutex_unlock(&tables->gate);
+    return rc;
+}
+
+int tables_ask(struct tables *tables, tables_ask_fn *fn, void *user)
+{
+    const struct timespec pause = {.tv_nsec = NAMESAKE_POLL_MS * 1000000};
+    unsigned places = 1, namesakes = 1;
+    for (;;) {
+        int rc = fn(tables->env, user);
+        if (rc == MDB_READERS_FULL && places++ < PLACE_TRIES)
+            tables_check_readers(tables);
+        else if (rc == MDB_MAP_RESIZED && places++ < PLACE_TRIES && env_adopt_size(tables) == 0)
+            continue;
+        else if (rc == EAGAIN && namesakes++ < NAMESAKE_TRIES)
+            nanosleep(&pause, NULL);
+        else
+            return rc;
+    }
+}
+
+static int txn_begin(MDB_env *env, void *user)
+{
+    return mdb_txn_begin(env, NULL, MDB_RDONLY, user);
+}
+
 // MDB_NOTFOUND for a table that is not there or is of another kind.
 static int dbi_open(struct tables *tables, MDB_txn *txn, enum table table)
 {
@@ -246,7 +300,7 @@ static int dbis_open(struct tables *tables, MDB_txn *txn, struct store_error *er
 int tables_env_open_dbis(struct tables *tables, struct store_error *err)
 {
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(tables->env, NULL, MDB_RDONLY, &txn);
+    int rc = tables_ask(tables, txn_begin, &txn);
     if (rc)
         return tables_error(tables, err, rc, "cannot open its tables");
     rc = dbis_open(tables, txn, err);
@@ -356,50 +410,33 @@ int tables_env_grow(struct tables *tables, struct store_error *err)
     return rc;
 }
 
-// Another process has made the file larger than our map.
-static int env_adopt_size(struct tables *tables)
+int tables_enter(struct tables *tables, struct store_error *err)
 {
-    int rc = MDB_MAP_RESIZED;
-    MDB_envinfo info;
-    pthread_mutex_lock(&tables->gate);
-    if (tables->within == 1) {
-        rc = mdb_env_set_mapsize(tables->env, 0);
-        if (rc)
-            tables_env_close(tables);
-        else if (mdb_env_info(tables->env, &info) == 0)
-            tables->map_bytes = info.me_mapsize;
-    }
-    pthread_mutex_unlock(&tables->gate);
-    return rc;
+    gate_enter(tables);
+    if (tables->env)
+        return 0;
+    gate_leave(tables);
+    return error_set(err, STORE_EIO, "%s/data.mdb could not be mapped and is closed", tables->path);
+}
+
+void tables_leave(struct tables *tables)
+{
+    gate_leave(tables);
 }
 
 int tables_read_begin(struct tables *tables, MDB_txn **ret_txn, struct store_error *err)
 {
-    int rc = 0;
-    gate_enter(tables);
-    if (!tables->env) {
-        gate_leave(tables);
-        return error_set(err, STORE_EIO, "%s/data.mdb could not be mapped and is closed",
-                         tables->path);
-    }
-    for (int tries = 0; tries < 3; tries++) {
-        rc = mdb_txn_begin(tables->env, NULL, MDB_RDONLY, ret_txn);
-        if (rc == MDB_READERS_FULL)
-            tables_check_readers(tables);
-        else if (rc != MDB_MAP_RESIZED || env_adopt_size(tables) != 0)
-            break;
-    }
-    if (rc) {
-        gate_leave(tables);
-        return tables_error(tables, err, rc, "cannot begin to read");
-    }
-    return 0;
+    int rc = tables_enter(tables, err);
+    if (rc || (rc = tables_ask(tables, txn_begin, ret_txn)) == 0)
+        return rc;
+    tables_leave(tables);
+    return tables_error(tables, err, rc, "cannot begin to read");
 }
 
 void tables_read_end(struct tables *tables, MDB_txn *txn)
 {
     mdb_txn_abort(txn);
-    gate_leave(tables);
+    tables_leave(tables);
 }
 
 void tables_check_readers(struct tables *tables)

@@ -117,6 +117,16 @@ int tables_env_grow(struct tables *tables, struct store_error *err);
 // As it is, but without what LMDB remembers of a failure. Waits as above.
 int tables_env_reopen(struct tables *tables, struct store_error *err);
 
+// The map stays in place between the two. STORE_EIO: there is none any more.
+int tables_enter(struct tables *tables, struct store_error *err);
+void tables_leave(struct tables *tables);
+
+// Has LMDB begin to read, as `fn` does: again, where readers that died are in its way, the file has
+// grown beyond the map, or, for a moment, a process of the same number in another container reads.
+// Within tables_enter and tables_leave, or where nobody else can be. Returns LMDB's result.
+typedef int tables_ask_fn(MDB_env *env, void *user);
+int tables_ask(struct tables *tables, tables_ask_fn *fn, void *user);
+
 // Begins and ends a read transaction; the map stays in place between the two.
 int tables_read_begin(struct tables *tables, MDB_txn **ret_txn, struct store_error *err);
 void tables_read_end(struct tables *tables, MDB_txn *txn);
