@@ -57,14 +57,16 @@ int store_compact(const struct store_options *options, void (*step)(void *user),
     store->tables = NULL;
     // LMDB keeps the number of the last transaction in lock.mdb as long as a reader has it open,
     // and the new file begins anew: nobody may bring the two together. Without lock.mdb a new one
-    // is made.
-    if ((rc = os_dir_remove(dir, "lock.mdb", err)) || (rc = os_dir_sync(dir, err)) ||
+    // is made, and must not be beside the old tables.
+    if ((!SEEDED(COMPACT_NOT_ALONE) && (rc = lock_names(dir, true, err))) ||
+        (rc = os_dir_remove(dir, "lock.mdb", err)) || (rc = os_dir_sync(dir, err)) ||
         (rc = os_dir_rename(dir, COMPACT_NAME, TABLES_NAME, err)) || (rc = os_dir_sync(dir, err)))
         goto done;
     report.after_bytes = sink.bytes;
     *ret_report = report;
 
 done:
+    lock_names_end(dir);
     if (rc)
         os_dir_remove(dir, COMPACT_NAME, NULL);
     os_file_close(sink.file);

@@ -12,6 +12,7 @@
 #define TAKES_MAX 100u
 #define POLL_MS 20
 #define TEXT_MS 200u
+#define NAMES_MS 10000u
 
 struct lock {
     struct os_file *file;
@@ -121,6 +122,26 @@ int lock_wait(struct lock **ret_lock, struct os_dir *dir, const char *holder, ui
         }
         nanosleep(&pause, NULL);
     }
+}
+
+int lock_names(struct os_dir *dir, bool alone, struct store_error *err)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
+    uint64_t until_ms = os_monotonic_ms() + NAMES_MS;
+    int rc;
+    while ((rc = os_dir_lock(dir, alone, err)) == STORE_EHELD && os_monotonic_ms() < until_ms)
+        nanosleep(&pause, NULL);
+    return rc == STORE_EHELD
+               ? error_set(err, STORE_EHELD,
+                           "another program opens or exchanges the files of %s and does not come "
+                           "to an end; try again",
+                           os_dir_path(dir))
+               : rc;
+}
+
+void lock_names_end(struct os_dir *dir)
+{
+    os_dir_unlock(dir);
 }
 
 void lock_close(struct lock *lock)

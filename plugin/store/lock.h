@@ -24,6 +24,12 @@ void lock_close(struct lock *lock); // NULL is fine
 int lock_wait(struct lock **ret_lock, struct os_dir *dir, const char *holder, uint32_t wait_ms,
               void (*waits)(void *user, const char *text), void *user, struct store_error *err);
 
+// A reader, who does not take that lock, opens files that belong together. It has their names to
+// share while it does, and who exchanges files has them alone. Waits for the others, some seconds
+// at most. STORE_EHELD: that was too short.
+int lock_names(struct os_dir *dir, bool alone, struct store_error *err);
+void lock_names_end(struct os_dir *dir);
+
 // Who holds it, "" if nobody does. `dst` has LOCK_HOLDER_BYTES.
 int lock_holder(struct os_dir *dir, char *dst, struct store_error *err);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -543,6 +544,22 @@ int os_file_lock_held(struct os_file *file, bool *ret_held, struct store_error *
         return file_error(file, errno, "query the lock of", err);
     *ret_held = lock.l_type != F_UNLCK;
     return 0;
+}
+
+int os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *err)
+{
+    while (flock(dir->fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return error_set(err, STORE_EHELD, "%s is locked by another process", dir->path);
+        if (errno != EINTR)
+            return error_set_errno(err, errno, "cannot lock the folder %s", dir->path);
+    }
+    return 0;
+}
+
+void os_dir_unlock(struct os_dir *dir)
+{
+    (void)flock(dir->fd, LOCK_UN);
 }
 
 int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err)

@@ -122,6 +122,11 @@ int os_file_lock(struct os_file *file, struct store_error *err);
 // Whether somebody else's lock stands in the way, without taking it.
 int os_file_lock_held(struct os_file *file, bool *ret_held, struct store_error *err);
 
+// Takes a lock on the folder itself, shared or exclusive. STORE_EHELD if another handle, of any
+// process, stands in the way. Held until os_dir_unlock or os_dir_close.
+int os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *err);
+void os_dir_unlock(struct os_dir *dir);
+
 // Free bytes for this user on the folder's file system.
 int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err);
 

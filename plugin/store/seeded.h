@@ -65,7 +65,8 @@
     X(52, HEAD_NOT_SETTLED, "tables are written before the disk has the head that is seen")    \
     X(53, SYNC_RANGE_SHORT, "half of what the journal got is synced")                          \
     X(54, LOOKED_ONCE, "what a reader counted is believed although its segment went")          \
-    X(55, JUDGED_ONCE, "a journal is judged although a writer came or went")
+    X(55, JUDGED_ONCE, "a journal is judged although a writer came or went")                   \
+    X(56, COMPACT_NOT_ALONE, "compacted tables get their name while a reader opens")
 
 #define SEEDED_NUMBER(number, name, text) SEEDED_##name = number,
 enum seeded_bug { SEEDED_LIST(SEEDED_NUMBER) };

@@ -142,7 +142,13 @@ static int store_tables_open(struct store *store, struct store_error *err)
     if (!options.read_only && !store->lock)
         return error_set(err, STORE_EHELD, "a store was restored to %s meanwhile; try again",
                          store->options.path);
-    return tables_open(&store->tables, &options, err);
+    if (!options.read_only)
+        return tables_open(&store->tables, &options, err);
+    if ((rc = lock_names(store->dir, false, err)))
+        return rc;
+    rc = tables_open(&store->tables, &options, err);
+    lock_names_end(store->dir);
+    return rc;
 }
 
 static int store_recover(struct store *store, struct replay_result *ret_replay,

@@ -124,6 +124,17 @@ int os_dir_remove(struct os_dir *dir, const char *name, struct store_error *err)
     return 0;
 }
 
+int os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *err)
+{
+    (void)exclusive;
+    return disk_call(dir->disk, "lock the folder", err);
+}
+
+void os_dir_unlock(struct os_dir *dir)
+{
+    (void)dir;
+}
+
 int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err)
 {
     int rc = disk_call(dir->disk, "query free space", err);

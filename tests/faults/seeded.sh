@@ -65,7 +65,7 @@ apt=(
     24:io 25:scan 26:scan 27:damage 28:scan 29:scan 30:scan 31:scan 32:scan 33:scan 34:crash
     35:crash 36:crash 37:crash 38:tables 39:journal 40:journal
     41:commits 42:commits 43:store 44:tables_faults 45:commits 46:compact 47:tables_faults 48:tables 49:values
-    50:store 51:store 52:tables_faults 53:crash 54:maintain 55:beside
+    50:store 51:store 52:tables_faults 53:crash 54:maintain 55:beside 56:beside
 )
 
 only='' rotate='' seed='' built=false jobs=$(nproc)

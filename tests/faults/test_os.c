@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -35,6 +36,7 @@ enum call {
     CALL_MMAP,
     CALL_GETRANDOM,
     CALL_FCNTL,
+    CALL_FLOCK,
     CALL_FSTATVFS,
 };
 
@@ -133,6 +135,9 @@ WRAPPED64(int, fcntl, fcntl64, (int fd, int command, ...), {
     va_end(args);
     return fault_here(CALL_FCNTL) ? -1 : __real_fcntl(fd, command, argument);
 })
+
+WRAPPED(int, flock, (int fd, int operation),
+        { return fault_here(CALL_FLOCK) ? -1 : __real_flock(fd, operation); })
 
 static char *folder;
 static struct os_dir *dir;
@@ -352,6 +357,22 @@ static int do_lock_held(void)
     return rc;
 }
 
+static int do_dir_lock(void)
+{
+    struct os_dir *other = NULL;
+    int rc = os_dir_lock(dir, false, &err);
+    if (rc)
+        return rc;
+    ck_assert_int_eq(os_dir_open(&other, folder, 0, &err), 0);
+    ck_assert_int_eq(os_dir_lock(other, true, &err), STORE_EHELD);
+    ck_assert_int_eq(os_dir_lock(other, false, &err), 0);
+    os_dir_unlock(other);
+    os_dir_unlock(dir);
+    ck_assert_int_eq(os_dir_lock(other, true, &err), 0);
+    os_dir_close(other);
+    return 0;
+}
+
 static int do_free_bytes(void)
 {
     uint64_t bytes = 0;
@@ -388,6 +409,7 @@ static const struct {
     {do_random, CALL_GETRANDOM, "random", true, true},
     {do_lock, CALL_FCNTL, "a.file", false, false},
     {do_lock_held, CALL_FCNTL, "a.file", false, false},
+    {do_dir_lock, CALL_FLOCK, "lock the folder", true, false},
     {do_free_bytes, CALL_FSTATVFS, "free space", false, false},
 };
 #define ACTS (int)(sizeof(acts) / sizeof(acts[0]))

@@ -4,6 +4,7 @@
 // front of the n-th call of something.
 #include "store/journal_scan.h"
 #include "store/lock.h"
+#include "store/maintain.h"
 #include "store/segment.h"
 #include "store/store.h"
 #include "store/tables.h"
@@ -11,14 +12,16 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SEGMENT 65536u
 
-enum call { LOCK_HOLDER, IMAGE_LOAD, FILE_OPEN, VIEW_OPEN };
+enum call { LOCK_HOLDER, IMAGE_LOAD, FILE_OPEN, VIEW_OPEN, DIR_RENAME };
 
 static char *folder;
 static struct store *writer, *reader;
@@ -85,6 +88,29 @@ int __wrap_tables_view_open(struct store_view **ret_view, struct tables *tables,
 {
     call_begins(VIEW_OPEN);
     return __real_tables_view_open(ret_view, tables, error);
+}
+
+int __real_os_dir_rename(struct os_dir *dir, const char *from, const char *to,
+                         struct store_error *error);
+int __wrap_os_dir_rename(struct os_dir *dir, const char *from, const char *to,
+                         struct store_error *error);
+int __wrap_os_dir_rename(struct os_dir *dir, const char *from, const char *to,
+                         struct store_error *error)
+{
+    call_begins(DIR_RENAME);
+    return __real_os_dir_rename(dir, from, to, error);
+}
+
+static int tells_fd = -1; // whoever is about to wait for the folder tells so here
+
+int __real_os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *error);
+int __wrap_os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *error);
+int __wrap_os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *error)
+{
+    int rc = __real_os_dir_lock(dir, exclusive, error);
+    if (rc && tells_fd >= 0 && write(tells_fd, "w", 1) != 1)
+        abort();
+    return rc;
 }
 
 static struct store *open_as(enum store_access access)
@@ -401,6 +427,87 @@ START_TEST(who_has_patience_waits_for_a_command_line)
 }
 END_TEST
 
+// A reader in a process of its own, as LMDB wants it.
+static struct {
+    pid_t pid;
+    int fd; // it tells: 'w' waits, 'o' has opened, 'x' could not
+    char told;
+} other;
+
+static char other_tells(void)
+{
+    char byte = 0;
+    if (read(other.fd, &byte, 1) != 1)
+        abort();
+    return byte;
+}
+
+static void other_opens(void)
+{
+    int ends[2];
+    if (pipe(ends) != 0 || (other.pid = fork()) < 0)
+        abort();
+    if (other.pid == 0) {
+        struct store_options options = {.path = folder, .access = STORE_READ_ONLY};
+        struct store *opened = NULL;
+        tells_fd = ends[1];
+        int rc = store_open(&opened, &options, &err);
+        if (rc)
+            printf("%s\n", err.sentence);
+        fflush(stdout);
+        if (write(ends[1], rc ? "x" : "o", 1) != 1)
+            abort();
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    other.fd = ends[0];
+    other.told = other_tells();
+}
+
+static void other_ends(void)
+{
+    close(other.fd);
+    kill(other.pid, SIGKILL);
+    ck_assert_int_eq(waitpid(other.pid, NULL, 0), other.pid);
+}
+
+// LMDB's lock file says which transaction was the last, and so which of two heads holds. One that
+// was made beside the old tables must not be used with the new ones. In a half of all cases it
+// would go well: a commit more or less decides.
+START_TEST(a_reader_opens_while_compacted_tables_get_their_name)
+{
+    struct store_options options = {.path = folder, .holder = "test_beside"};
+    struct store_compact_report report;
+    store_close(reader, false, NULL);
+    reader = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned commits = 0; commits <= i; commits++) {
+            append(1);
+            ck_assert_int_eq(store_flush(writer, &err), 0);
+        }
+        writer_dies();
+        meanwhile_do(DIR_RENAME, 1, other_opens);
+        int rc = store_compact(&options, NULL, NULL, &report, &err);
+        ck_assert_msg(rc == 0, "%s", err.sentence);
+        ck_assert_uint_eq(meanwhile.at, 0);
+        while (other.told == 'w')
+            other.told = other_tells();
+        ck_assert_int_eq(other.told, 'o');
+        int first_fd = other.fd;
+        pid_t first_pid = other.pid;
+        other_opens();
+        char told = other.told;
+        other_ends();
+        other.fd = first_fd;
+        other.pid = first_pid;
+        other_ends();
+        ck_assert_int_eq(told, 'o');
+        writer_starts();
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("beside");
@@ -414,6 +521,7 @@ int main(void)
     tcase_add_test(cases, a_segment_that_waits_for_its_next_use_is_not_the_oldest);
     tcase_add_test(cases, the_oldest_segment_goes_before_it_is_opened);
     tcase_add_test(cases, sessions_come_while_they_are_counted);
+    tcase_add_test(cases, a_reader_opens_while_compacted_tables_get_their_name);
     tcase_add_test(cases, who_has_patience_waits_for_a_command_line);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
