@@ -162,6 +162,22 @@ static int fill(struct context *out)
     return rc;
 }
 
+// The stages read one after the other: a broker that has come meanwhile has changed what the later
+// ones saw, or taken away what they were to read.
+static int look_again(const struct context *ctx)
+{
+    struct store_options options = {.path = ctx->path, .access = STORE_READ_ONLY};
+    struct store_error err = {0};
+    struct store *store = NULL;
+    int rc = store_open(&store, &options, &err);
+    if (rc == 0)
+        rc = store_left_alone(store, run.there->life, run.there->journal_covered, &err);
+    store_close(store, false, NULL);
+    return rc ? context_refuse((enum status)error_exit_status(rc), "%s; %s was not made",
+                               err.sentence, run.output)
+              : STATUS_DONE;
+}
+
 static void print_counts(const struct context *ctx, void *document, const struct store_stats *now)
 {
     static const struct column columns[] = {
@@ -239,6 +255,8 @@ static int work(struct context *ctx)
         status = new_store_open(&new_store, &out, run.output);
     if (status == STATUS_DONE && (fill(&out) || store_stats(out.store, &now, &out.err)))
         status = context_fail(&out);
+    if (status == STATUS_DONE && !interrupt_pending())
+        status = look_again(ctx);
     if (status == STATUS_DONE && !interrupt_pending())
         status = new_store_finish(&new_store, &out, run.output);
     stages_abandon();

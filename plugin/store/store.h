@@ -262,6 +262,11 @@ struct store_stats {
 // store. Any thread.
 int store_stats(struct store *store, struct store_stats *ret_stats, struct store_error *err);
 
+// After reading without the lock: whether the store was left alone meanwhile, since it had this
+// life and covered position (of store_stats), and nobody has taken it. For what is read in several
+// pictures that must belong together. STORE_EHELD: it was not.
+int store_left_alone(struct store *store, uint64_t life, uint64_t covered, struct store_error *err);
+
 // "lmdb 0.9.24, zstd 1.5.4": versions of the libraries at run time, for one log line.
 const char *store_library_versions(void);
 

@@ -13,6 +13,7 @@ import pytest
 import cli
 import end_to_end  # noqa: F401, first of these
 from bitrot import damage
+from holder import Holder
 
 SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 ROUNDS = int(os.environ.get("ROUNDS") or 20)
@@ -196,6 +197,29 @@ def test_gives_up_a_large_store(tmp_path):
     (tmp_path / "new.new").mkdir()
     result = repair(store, tmp_path / "new")
     assert result.status == 1 and "remove what was left half made" in result.err
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["stays", "goes"])
+@pytest.mark.parametrize("at", [1, 30])
+def test_somebody_takes_the_store_meanwhile(store, tmp_path, at, stays):
+    """What is read then does not belong together, whether or not something shows it."""
+    busy = store("busy")
+    run = cli.Stopped(at, "--store", busy, "repair", "--output", tmp_path / "new")
+    assert run.stopped
+    holder = Holder(busy)
+    try:
+        holder.tell("add")
+        holder.tell("flush")
+        if not stays:
+            holder.close()
+        result = run.go_on()
+    finally:
+        run.kill()
+        holder.kill()
+    assert result.status == 4 and result.out == "", result
+    assert result.err.count("\n") == 1 and "was not made" in result.err, result
+    assert ("make_store" in result.err) == stays, result
+    assert {path.name for path in tmp_path.iterdir()} == {"busy"}
 
 
 def test_needs_a_folder_of_its_own(store, made):
