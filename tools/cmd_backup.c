@@ -61,6 +61,11 @@ static int work(struct context *ctx)
     progress_begin(&backup.progress, ctx, "blocks written", 0);
     int rc = store_backup(ctx->store, WAIT_MS, write_all, NULL, &report, &ctx->err);
     progress_end(&backup.progress);
+    struct store_error held = {0};
+    if (store_read_confirm(ctx->store, &held)) {
+        ctx->err = held;
+        rc = held.code;
+    }
     if (rc == 0 && backup.path && backup.fd >= 0 && fsync(backup.fd) != 0)
         rc = error_set_errno(&ctx->err, errno, "cannot write the backup");
     if (rc == 0) {

@@ -257,6 +257,9 @@ static int work(struct context *ctx)
     uint64_t values[METRIC_COUNT];
     int status = open_for_reading(ctx, true);
     int rc = status ? ctx->err.code : readings_take(&readings);
+    // Damage too: it may be a writer's doing.
+    int confirmed = ctx->store ? store_read_confirm(ctx->store, &ctx->err) : 0;
+    rc = confirmed ? confirmed : rc;
     open_close(ctx);
     if (rc) {
         status = answer_failure(ctx, rc == STORE_EDAMAGED, ctx->err.sentence);

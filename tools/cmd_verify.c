@@ -75,6 +75,19 @@ static int work_stage(struct context *ctx)
     return STATUS_DONE;
 }
 
+// Where no writer sees that it is read, one that came meanwhile explains all that was found.
+static struct store_stats first_stats;
+
+static int work_confirm(struct context *ctx)
+{
+    struct store_options options = {.path = ctx->path, .access = STORE_READ_ONLY};
+    int rc = store_open(&ctx->store, &options, &ctx->err);
+    if (rc == 0)
+        rc = store_left_alone(ctx->store, first_stats.life, first_stats.journal_covered, &ctx->err);
+    open_close(ctx);
+    return rc ? context_fail(ctx) : STATUS_DONE;
+}
+
 static void add_death(struct context *ctx, int signal_number)
 {
     struct text what = {0};
@@ -94,7 +107,7 @@ static int stages_run(struct context *ctx)
         add_death(ctx, signal_number);
     else if (status != STATUS_DONE)
         return status;
-    uint64_t covered = shared_stats->journal_covered;
+    first_stats = *shared_stats;
     for (size_t i = 0; i < verify_stages_count; i++) {
         stage = &verify_stages[i];
         if (stage->opens && !verify.counts->readable)
@@ -105,10 +118,12 @@ static int stages_run(struct context *ctx)
         else if (status != STATUS_DONE)
             return status;
     }
+    if (first_stats.unseen && (status = child_run(ctx, work_confirm)) != STATUS_DONE)
+        return status;
     // Each stage had a picture of its own: their counts belong together only if a broker did not
     // commit between the first and the last.
     ctx->stats = *shared_stats;
-    if (covered == shared_stats->journal_covered && verify.counts->readable)
+    if (first_stats.journal_covered == shared_stats->journal_covered && verify.counts->readable)
         verify_totals(ctx, &verify);
     return STATUS_DONE;
 }

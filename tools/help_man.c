@@ -75,22 +75,24 @@ static void put_verb(FILE *out, const struct verb *verb)
 
 void help_man_page(FILE *out)
 {
-    fputs(".TH MOSQUITTO_LMDB 1 \"\" \"mosquitto\\-persist\\-lmdb\" \"User Commands\"\n"
-          ".SH NAME\nmosquitto_lmdb \\- look after the store of a Mosquitto broker\n"
-          ".SH SYNOPSIS\n.B mosquitto_lmdb\n[\\fIOPTION\\fR]... \\fINOUN\\fR [\\fIVERB\\fR] "
-          "[\\fIARGUMENT\\fR]...\n"
-          ".SH DESCRIPTION\n"
-          "Shows, checks, copies and mends what a Mosquitto broker keeps in its store.\n"
-          ".PP\n"
-          "On a store that no broker holds, a command first finishes what a crash left, as a "
-          "broker would. On the store of a running broker it shows what the tables have and says "
-          "how far they are behind the journal.\n"
-          ".PP\n"
-          "What destroys something asks first, naming counts and bytes. Without a terminal it "
-          "needs \\fB\\-\\-yes\\fR. Names of clients and topics are shown with control characters "
-          "escaped.\n"
-          ".SH GLOBAL OPTIONS\n",
-          out);
+    fputs(
+        ".TH MOSQUITTO_LMDB 1 \"\" \"mosquitto\\-persist\\-lmdb\" \"User Commands\"\n"
+        ".SH NAME\nmosquitto_lmdb \\- look after the store of a Mosquitto broker\n"
+        ".SH SYNOPSIS\n.B mosquitto_lmdb\n[\\fIOPTION\\fR]... \\fINOUN\\fR [\\fIVERB\\fR] "
+        "[\\fIARGUMENT\\fR]...\n"
+        ".SH DESCRIPTION\n"
+        "Shows, checks, copies and mends what a Mosquitto broker keeps in its store.\n"
+        ".PP\n"
+        "On a store that no broker holds, a command first finishes what a crash left, as a "
+        "broker would. On the store of a running broker it shows what the tables have and says "
+        "how far they are behind the journal. Where the folder is mounted read\\-only, the broker "
+        "cannot see what is being read, and this is refused.\n"
+        ".PP\n"
+        "What destroys something asks first, naming counts and bytes. Without a terminal it "
+        "needs \\fB\\-\\-yes\\fR. Names of clients and topics are shown with control characters "
+        "escaped.\n"
+        ".SH GLOBAL OPTIONS\n",
+        out);
     for (unsigned id = 1; id < OPT_COUNT_ALL; id++) {
         if (option_get((enum option_id)id)->global)
             put_option(out, option_get((enum option_id)id));

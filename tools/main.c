@@ -49,8 +49,9 @@ static int verb_run(struct context *ctx)
     spool_begin(&spool, ctx);
     if (status == STATUS_DONE)
         status = verb->run(ctx);
+    int confirmed = open_confirm(ctx);
     open_close(ctx);
-    return spool_end(&spool, status);
+    return spool_end(&spool, confirmed ? confirmed : status);
 }
 
 static int print_usage_error(const struct text *why)

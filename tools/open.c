@@ -77,9 +77,26 @@ static void note_what_is_missing(const struct context *ctx)
     else if (stats->behind_records)
         context_note("%s of the journal %s missing from this picture%s", events.data,
                      stats->behind_records == 1 ? "is" : "are",
-                     context_given(ctx, OPT_READ_ONLY) ? " (--read-only)" : "");
+                     context_given(ctx, OPT_READ_ONLY) ? " (--read-only)"
+                     : stats->unseen                   ? " (it is mounted read-only)"
+                                                       : "");
     text_release(&events);
     text_release(&age);
+}
+
+// Leaves ctx->err alone if there is nothing to say.
+static int confirm(struct context *ctx)
+{
+    struct store_error err = {0};
+    int rc = store_read_confirm(ctx->store, &err);
+    if (rc)
+        ctx->err = err;
+    return rc;
+}
+
+int open_confirm(struct context *ctx)
+{
+    return ctx->store && confirm(ctx) ? context_fail(ctx) : STATUS_DONE;
 }
 
 int open_for_reading(struct context *ctx, bool quiet)
@@ -89,7 +106,7 @@ int open_for_reading(struct context *ctx, bool quiet)
     if (finish && ctx->stats.journal_damage[0])
         rc = error_set(&ctx->err, STORE_EDAMAGED, "%s; --read-only shows what LMDB has",
                        ctx->stats.journal_damage);
-    else if (finish && ctx->stats.behind_records > 0)
+    else if (finish && ctx->stats.behind_records > 0 && !ctx->stats.unseen)
         rc = finish_crash(ctx, quiet);
     if (rc == 0)
         rc = store_view_open(&ctx->view, ctx->store, &ctx->err);
@@ -98,6 +115,8 @@ int open_for_reading(struct context *ctx, bool quiet)
             note_what_is_missing(ctx);
         return STATUS_DONE;
     }
+    if (ctx->store && confirm(ctx) == STORE_EHELD)
+        rc = STORE_EHELD;
     open_close(ctx);
     return quiet ? error_exit_status(rc) : context_fail(ctx);
 }

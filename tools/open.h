@@ -16,6 +16,9 @@
 int open_for_reading(struct context *ctx, bool quiet);
 int open_for_writing(struct context *ctx);
 
+// After reading: whether it can be believed (store_read_confirm). Else the sentence was printed.
+int open_confirm(struct context *ctx);
+
 // Makes what was appended durable in the tables, and closes. The stop mark is never written: it
 // would say that a broker stopped and owes no will.
 int open_finish(struct context *ctx);

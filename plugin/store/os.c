@@ -562,6 +562,14 @@ void os_dir_unlock(struct os_dir *dir)
     (void)flock(dir->fd, LOCK_UN);
 }
 
+bool os_dir_is_read_only(struct os_dir *dir, const char *name)
+{
+    int rc = faccessat(dir->fd, name, W_OK, 0);
+    if (rc != 0 && errno == ENOENT)
+        rc = faccessat(dir->fd, ".", W_OK, 0);
+    return rc != 0 && errno == EROFS;
+}
+
 int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err)
 {
     struct statvfs fs;

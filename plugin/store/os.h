@@ -127,6 +127,10 @@ int os_file_lock_held(struct os_file *file, bool *ret_held, struct store_error *
 int os_dir_lock(struct os_dir *dir, bool exclusive, struct store_error *err);
 void os_dir_unlock(struct os_dir *dir);
 
+// Whether the file system lets nobody write `name`, or make it. Else an error of writing it will
+// say what stands in the way.
+bool os_dir_is_read_only(struct os_dir *dir, const char *name);
+
 // Free bytes for this user on the folder's file system.
 int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err);
 

@@ -112,6 +112,21 @@ static int store_tables_make(struct store *store, struct tables_options *options
     return os_dir_sync(store->dir, err);
 }
 
+static int reader_tables_open(struct store *store, const struct tables_options *options,
+                              struct store_error *err)
+{
+    store->unseen = os_dir_is_read_only(store->dir, "lock.mdb");
+    int rc = store->unseen ? store_unseen_refuse(store, err) : 0;
+    if (rc || (rc = lock_names(store->dir, false, err)))
+        return rc;
+    rc = tables_open(&store->tables, options, err);
+    lock_names_end(store->dir);
+    // What was read is a writer's doing, should one have come.
+    if (rc && store->unseen && store_unseen_refuse(store, NULL) == STORE_EHELD)
+        rc = store_unseen_refuse(store, err);
+    return rc;
+}
+
 // A new store is only made in a folder that holds nothing else.
 static int store_tables_open(struct store *store, struct store_error *err)
 {
@@ -142,13 +157,8 @@ static int store_tables_open(struct store *store, struct store_error *err)
     if (!options.read_only && !store->lock)
         return error_set(err, STORE_EHELD, "a store was restored to %s meanwhile; try again",
                          store->options.path);
-    if (!options.read_only)
-        return tables_open(&store->tables, &options, err);
-    if ((rc = lock_names(store->dir, false, err)))
-        return rc;
-    rc = tables_open(&store->tables, &options, err);
-    lock_names_end(store->dir);
-    return rc;
+    return options.read_only ? reader_tables_open(store, &options, err)
+                             : tables_open(&store->tables, &options, err);
 }
 
 static int store_recover(struct store *store, struct replay_result *ret_replay,
@@ -160,6 +170,7 @@ static int store_recover(struct store *store, struct replay_result *ret_replay,
         return rc;
     memcpy(store->store_id, meta.store_id, sizeof(store->store_id));
     store->life = meta.life;
+    store->opened_covered = meta.covered;
     if (store->options.access == STORE_READ_ONLY)
         return 0;
     if (store->cut)

@@ -255,6 +255,7 @@ struct store_stats {
     char journal_damage[1024]; // the sentence with which the next start would refuse the journal;
                                // "": none, or the store is held, and its holder has judged it
     char lock_holder[256];     // "" if nobody holds it
+    bool unseen;               // mounted read-only: see store_read_confirm
     uint64_t anomalies;        // events that named a session or message the store did not have
 };
 
@@ -266,6 +267,12 @@ int store_stats(struct store *store, struct store_stats *ret_stats, struct store
 // life and covered position (of store_stats), and nobody has taken it. For what is read in several
 // pictures that must belong together. STORE_EHELD: it was not.
 int store_left_alone(struct store *store, uint64_t life, uint64_t covered, struct store_error *err);
+
+// Where the store is mounted read-only, a reader has no place in LMDB's lock file, and no writer
+// sees that its pages are being read. store_open refuses (STORE_EHELD) to read so beside a writer;
+// this tells, after reading, that one came meanwhile: then what was read, damage too, says nothing.
+// Elsewhere 0.
+int store_read_confirm(struct store *store, struct store_error *err);
 
 // "lmdb 0.9.24, zstd 1.5.4": versions of the libraries at run time, for one log line.
 const char *store_library_versions(void);

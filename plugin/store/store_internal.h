@@ -28,6 +28,8 @@ struct store {
     struct committer *committer; // likewise
     uint8_t store_id[16];
     uint64_t life;
+    uint64_t opened_covered; // as the tables were
+    bool unseen;             // reads where no writer can see it
     struct store_recovery recovery;
     const struct store_cut *cut; // where the journal is to end, NULL: recovery judges it
     pthread_mutex_t notice_lock;
@@ -37,6 +39,9 @@ struct store {
 // aside.
 int store_open_cut(struct store **ret_store, const struct store_options *options,
                    const struct store_cut *cut, struct store_error *err);
+
+// For a reader whom no writer sees: STORE_EHELD if there is one.
+int store_unseen_refuse(struct store *store, struct store_error *err);
 
 // How often a reader looks again at a journal that somebody changed meanwhile.
 #define STORE_LOOKS_MAX 100u

@@ -181,6 +181,7 @@ int store_stats(struct store *store, struct store_stats *ret_stats, struct store
     for (size_t i = 0; i < sizeof(meta.store_id); i++)
         snprintf(stats.store_id + 2 * i, 3, "%02x", meta.store_id[i]);
     stats.format_version = meta.format_version;
+    stats.unseen = store->unseen;
     if ((rc = behind_stats(store, &stats, err)))
         return rc;
     stats.journal_durable =

@@ -135,6 +135,13 @@ void os_dir_unlock(struct os_dir *dir)
     (void)dir;
 }
 
+bool os_dir_is_read_only(struct os_dir *dir, const char *name)
+{
+    (void)dir;
+    (void)name;
+    return false;
+}
+
 int os_dir_free_bytes(struct os_dir *dir, uint64_t *ret_bytes, struct store_error *err)
 {
     int rc = disk_call(dir->disk, "query free space", err);
