@@ -109,7 +109,13 @@ static int dir_check(struct os_dir *dir, unsigned flags, struct store_error *err
     if (dir_is_empty(dir->fd, &empty) != 0)
         return error_set_errno(err, errno, "%s", dir->path);
     // Advice that somebody may follow: not for a folder such as /etc that was named by mistake.
-    if (!empty && faccessat(dir->fd, "data.mdb", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+    bool store = faccessat(dir->fd, "data.mdb", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!empty && !store && (flags & OS_DIR_CREATE))
+        return error_set(err, STORE_EFOREIGN,
+                         "%s is not empty and no store (it has mode %04o, too, and a store is "
+                         "closed to others); name an empty folder, or one that does not exist",
+                         dir->path, (unsigned)(st.st_mode & 07777));
+    if (!empty && !store)
         return error_set(err, STORE_ENOSTORE,
                          "there is no store at %s: it has mode %04o, and a store is a folder of "
                          "its own that is closed to others",

@@ -26,7 +26,8 @@ enum os_dir_flags {
     OS_DIR_MUST_OWN = 4,      // root too must be the owner
 };
 
-// Opens the folder. STORE_ENOSTORE if it is missing; STORE_EUNSAFE if it is not a folder, belongs
+// Opens the folder. STORE_ENOSTORE if it is missing, or open to others and not a store, with
+// OS_DIR_CREATE STORE_EFOREIGN for the latter; STORE_EUNSAFE if it is not a folder, belongs
 // to somebody else, is open to group or others and not empty, or lies on a network file system.
 // With OS_DIR_CREATE an empty folder of ours that is open to others is closed to them.
 int os_dir_open(struct os_dir **ret_dir, const char *path, unsigned flags, struct store_error *err);

@@ -3,6 +3,8 @@
 
 import os
 
+import pytest
+
 import cli
 
 
@@ -148,6 +150,22 @@ def test_restore_replaces_nothing(store, made, tmp_path):
     result = cli.run("restore", tmp_path / "b", busy)
     assert result.status == 1 and "is not empty" in result.err
     assert contents(busy) == before
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_restore_into_a_folder_of_other_things(made, tmp_path, mode):
+    """The sentence is about the folder, not about a store that nobody looks for in it."""
+    folder = tmp_path / "srv"
+    folder.mkdir(mode=0o700)
+    (folder / "thesis.txt").write_text("ten years of work")
+    folder.chmod(mode)
+    assert cli.run("--store", made["empty"], "backup", tmp_path / "b").status == 0
+    result = cli.run("restore", tmp_path / "b", folder)
+    assert result.status == 1 and result.err.count("\n") == 1, result
+    assert "there is no store" not in result.err, result
+    assert str(folder) in result.err and "is not empty" in result.err, result
+    assert folder.stat().st_mode & 0o777 == mode
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 def test_compact(store):
