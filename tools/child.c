@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -219,6 +220,14 @@ int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_
         *ret_signal = 0;
     }
     return status;
+}
+
+void *child_share(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        out_of_memory();
+    return memory;
 }
 
 int child_run(struct context *ctx, int (*work)(struct context *ctx))

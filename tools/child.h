@@ -22,6 +22,9 @@ int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_
 int child_probe_all(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal);
 int child_conclude(const struct context *ctx, int status, int signal);
 
+// Memory, zeroed, that a child has in common with us; to be given back with munmap.
+void *child_share(size_t bytes);
+
 // The sentence for a death by `signal`, to be printed or reported.
 void child_explain(struct text *text, const struct context *ctx, int signal);
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,9 +23,10 @@
 #define WAIT_MS 30000u
 
 struct backup {
-    int fd;           // -1: nowhere, only counts
-    char *path;       // of the file to be, NULL: standard output
-    struct text part; // its name while it is written
+    int fd;                             // -1: nowhere, only counts
+    char *path;                         // of the file to be, NULL: standard output
+    struct text part;                   // its name while it is written
+    struct store_backup_report *report; // shared with the child
     struct progress progress;
 };
 
@@ -51,7 +53,6 @@ static int write_all(void *user, const void *data, size_t len, struct store_erro
 
 static int work(struct context *ctx)
 {
-    struct store_backup_report report;
     interrupt_catch();
     int status = open_for_reading(ctx, false);
     if (status)
@@ -59,7 +60,7 @@ static int work(struct context *ctx)
     store_view_close(ctx->view);
     ctx->view = NULL;
     progress_begin(&backup.progress, ctx, "blocks written", 0);
-    int rc = store_backup(ctx->store, WAIT_MS, write_all, NULL, &report, &ctx->err);
+    int rc = store_backup(ctx->store, WAIT_MS, write_all, NULL, backup.report, &ctx->err);
     progress_end(&backup.progress);
     struct store_error held = {0};
     if (store_read_confirm(ctx->store, &held)) {
@@ -68,13 +69,8 @@ static int work(struct context *ctx)
     }
     if (rc == 0 && backup.path && backup.fd >= 0 && fsync(backup.fd) != 0)
         rc = error_set_errno(&ctx->err, errno, "cannot write the backup");
-    if (rc == 0) {
-        const char *file = backup.path ? backup.path : "-";
-        archive_report_print(ctx, &report, backup.fd < 0 ? "checked" : "written", file,
-                             !backup.path);
-    } else if (!interrupt_pending()) {
+    if (rc && !interrupt_pending())
         status = context_fail(ctx);
-    }
     open_close(ctx);
     // Once all of it is written it is too late to stop.
     if (rc)
@@ -179,6 +175,7 @@ static int output_close(int status)
 
 int cmd_backup(struct context *ctx)
 {
+    backup.report = child_share(sizeof(*backup.report));
     // Opened before the child becomes the store's owner, who may not write there.
     int status = output_open(ctx, ctx->args->positional[0]);
     int signal_number = 0;
@@ -189,7 +186,11 @@ int cmd_backup(struct context *ctx)
         status = child_probe_all(ctx, work, &signal_number);
         status = output_close(status);
         status = child_conclude(ctx, status, signal_number);
+        if (status == STATUS_DONE)
+            archive_report_print(ctx, backup.report, backup.fd < 0 ? "checked" : "written",
+                                 backup.path ? backup.path : "-", !backup.path);
     }
+    munmap(backup.report, sizeof(*backup.report));
     free(backup.path);
     text_release(&backup.part);
     return status;

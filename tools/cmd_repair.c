@@ -279,10 +279,7 @@ int cmd_repair(struct context *ctx)
     int status = findings_open(&run.findings);
     if (status)
         return status;
-    run.there =
-        mmap(NULL, sizeof(*run.there), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (run.there == MAP_FAILED)
-        out_of_memory();
+    run.there = child_share(sizeof(*run.there));
     status = child_run(ctx, probe);
     if (status == STATUS_DONE && run.there->lock_holder[0])
         status = context_refuse(STATUS_HELD, "%s holds the store; stop it first",

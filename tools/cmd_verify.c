@@ -128,14 +128,6 @@ static int stages_run(struct context *ctx)
     return STATUS_DONE;
 }
 
-static void *shared_memory(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        out_of_memory();
-    return memory;
-}
-
 static cJSON *report_json(void)
 {
     const struct verify_counts *counts = verify.counts;
@@ -187,8 +179,8 @@ int cmd_verify(struct context *ctx)
     int status = findings_open(&verify.findings);
     if (status)
         return status;
-    verify.counts = shared_memory(sizeof(*verify.counts));
-    shared_stats = shared_memory(sizeof(*shared_stats));
+    verify.counts = child_share(sizeof(*verify.counts));
+    shared_stats = child_share(sizeof(*shared_stats));
     status = stages_run(ctx);
     if (status == STATUS_DONE) {
         cJSON *document = ctx->json ? report_json() : NULL;

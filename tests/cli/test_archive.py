@@ -73,6 +73,21 @@ def test_backup_does_not_follow_a_link(made, tmp_path):
     assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "b").is_symlink()
 
 
+def test_backup_says_written_when_it_is(made, tmp_path):
+    """Killed at any point: what a script was told is so."""
+    file, at, told, killed = tmp_path / "b", 0, 0, True
+    while killed:
+        at += 1
+        result = cli.run("--store", made["busy"], "backup", file, alone=True,
+                         env=cli.environment(LD_PRELOAD=str(cli.KILL_AT), KILL_AT=str(at)))  # fmt: skip
+        killed = result.status != 0
+        told += "written" in result.out
+        assert file.exists() or "written" not in result.out, (at, result)
+        for path in (file, tmp_path / "b.part"):
+            path.unlink(missing_ok=True)
+    assert at > 5 and told > 0
+
+
 def test_two_backups_to_one_name(made, tmp_path):
     """One comes while another is at any point; and has written a part of its own when that ends."""
     file, at, refused = tmp_path / "b", 0, 0
@@ -91,6 +106,7 @@ def test_two_backups_to_one_name(made, tmp_path):
             else:
                 assert (result.status == 0) != (second.status == 0), (at, result, second)
             assert result.status != 0 or file.exists(), (at, result)
+            assert ("written" in result.out) == (result.status == 0), (at, result)
             refused += result.status != 0
             if file.exists():
                 sound = cli.run("restore", "--dry-run", file, tmp_path / "new")
