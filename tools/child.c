@@ -195,10 +195,34 @@ int child_probe_all(struct context *ctx, int (*work)(struct context *ctx), int *
     return status;
 }
 
-int child_conclude(const struct context *ctx, int status, int signal_number)
+static struct store_error *shared_err; // of the child below
+
+static int open_again(struct context *ctx)
+{
+    struct store_options options = {.path = ctx->path, .access = STORE_READ_ONLY};
+    struct store *store = NULL;
+    int rc = store_open(&store, &options, shared_err);
+    store_close(store, false, NULL);
+    return rc == STORE_EHELD ? STATUS_HELD : STATUS_DONE;
+}
+
+bool child_disturbed(struct context *ctx)
+{
+    int ignored = 0;
+    shared_err = child_share(sizeof(*shared_err));
+    bool disturbed = child_probe_all(ctx, open_again, &ignored) == STATUS_HELD;
+    if (disturbed)
+        ctx->err = *shared_err;
+    munmap(shared_err, sizeof(*shared_err));
+    return disturbed;
+}
+
+int child_conclude(struct context *ctx, int status, int signal_number)
 {
     if (signal_number == 0)
         return status;
+    if (signal_means_damage(signal_number) && child_disturbed(ctx))
+        return context_fail(ctx);
     if (signal_means_damage(signal_number)) {
         struct text why = {0};
         child_explain(&why, ctx, signal_number);

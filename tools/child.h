@@ -20,7 +20,11 @@ int child_probe(struct context *ctx, int (*work)(struct context *ctx), int *ret_
 // As child_probe, but any signal that ended the child is in *ret_signal, and the status is then
 // not STATUS_DONE; after tidying up child_conclude prints what is to be said, or ends us likewise.
 int child_probe_all(struct context *ctx, int (*work)(struct context *ctx), int *ret_signal);
-int child_conclude(const struct context *ctx, int status, int signal);
+int child_conclude(struct context *ctx, int status, int signal);
+
+// After a death by damage: whether the store cannot be read at all now, since somebody holds it
+// whom a reader would disturb (store_read_confirm). Then ctx->err says so, and the death nothing.
+bool child_disturbed(struct context *ctx);
 
 // Memory, zeroed, that a child has in common with us; to be given back with munmap.
 void *child_share(size_t bytes);

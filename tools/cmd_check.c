@@ -299,7 +299,9 @@ int cmd_check(struct context *ctx)
     if (limits_check(ctx))
         return STATUS_USAGE;
     int status = child_probe(ctx, work, &signal_number);
-    if (signal_number) {
+    if (signal_number && child_disturbed(ctx)) {
+        status = answer_failure(ctx, false, ctx->err.sentence);
+    } else if (signal_number) {
         struct text why = {0};
         child_explain(&why, ctx, signal_number);
         status = answer_failure(ctx, true, why.data);

@@ -118,6 +118,8 @@ static int stages_run(struct context *ctx)
         else if (status != STATUS_DONE)
             return status;
     }
+    if (!verify.counts->readable && child_disturbed(ctx))
+        return context_fail(ctx);
     if (first_stats.unseen && (status = child_run(ctx, work_confirm)) != STATUS_DONE)
         return status;
     // Each stage had a picture of its own: their counts belong together only if a broker did not

@@ -130,12 +130,10 @@ def test_a_writer_that_comes_while_an_export_is_printed(tmp_path, mounted, stays
     refused(cli.Result(export.returncode, out, err), "may not belong together")
 
 
-@pytest.mark.parametrize("at", [1, 40])
-def test_a_writer_that_comes_during_verify(store, mounted, at):
-    """The read that it disturbs fails: that is no damage."""
-    busy = store("busy")
-    verify = subprocess.Popen(
-        [cli.PROGRAM, "--store", mounted(busy), "verify"], text=True, stdout=subprocess.PIPE,
+def disturbed(busy, here, at, how, *command):
+    """Runs it. A writer comes while its process reads, and that read fails then, or by a signal."""
+    reader = subprocess.Popen(
+        [cli.PROGRAM, "--store", here, *command], text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True,
         env=cli.environment(LD_PRELOAD=str(cli.FAIL_AT), FAIL_CALL="mdb_cursor_get",
                             FAIL_AT=str(at), FAIL_SIGNAL=str(int(signal.SIGSTOP))),
@@ -143,22 +141,43 @@ def test_a_writer_that_comes_during_verify(store, mounted, at):
     holder = None
 
     def child_stopped():
-        children = Path(f"/proc/{verify.pid}/task/{verify.pid}/children").read_text().split()
+        children = Path(f"/proc/{reader.pid}/task/{reader.pid}/children").read_text().split()
         try:
             return next(pid for pid in children if " T " in Path(f"/proc/{pid}/stat").read_text())
         except (FileNotFoundError, StopIteration):  # it has ended, or has not stopped
             return None
 
     try:
-        child = poll(child_stopped, cli.TIMEOUT_S, "verify does not come so far")
+        child = poll(child_stopped, cli.TIMEOUT_S, "it does not come so far")
         holder = comes(busy, True)
+        if how == "dies":
+            os.kill(int(child), signal.SIGSEGV)
         os.kill(int(child), signal.SIGCONT)
-        out, err = verify.communicate(timeout=cli.TIMEOUT_S)
+        out, err = reader.communicate(timeout=cli.TIMEOUT_S)
     finally:
-        if verify.poll() is None:
-            os.killpg(verify.pid, signal.SIGKILL)
-        verify.wait()
+        if reader.poll() is None:
+            os.killpg(reader.pid, signal.SIGKILL)
+        reader.wait()
         if holder:
             holder.kill()
-    refused(cli.Result(verify.returncode, out, err), "make_store")
-    assert out == ""
+    return cli.Result(reader.returncode, out, err)
+
+
+@pytest.mark.parametrize("how", ["fails", "dies"])
+@pytest.mark.parametrize("at", [1, 40])
+def test_a_writer_that_comes_during_verify(store, mounted, at, how):
+    busy = store("busy")
+    result = disturbed(busy, mounted(busy), at, how, "verify")
+    refused(result, "make_store")
+    assert result.out == ""
+
+
+@pytest.mark.parametrize("how", ["fails", "dies"])
+@pytest.mark.parametrize("at", [1, 10])
+def test_what_a_writer_does_is_no_damage(store, mounted, at, how):
+    busy = store("busy")
+    here = mounted(busy)
+    result = disturbed(busy, here, at, how, "session", "ls")
+    assert result.status == 4 and "make_store" in result.err and "damaged" not in result.err, result
+    result = disturbed(busy, here, at, how, "check")
+    assert result.status == 3 and result.out.startswith("STORE UNKNOWN - make_store"), result
