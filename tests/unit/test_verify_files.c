@@ -42,7 +42,7 @@ static uint64_t findings_with(nlink_t links)
 {
     char *folder = folder_make();
     struct args args = {0};
-    struct context ctx = {.args = &args, .path = folder};
+    struct context ctx = {.args = &args, .path = folder, .json = true};
     struct verify verify = {0};
     struct list list;
     cJSON *document = cJSON_CreateObject();
