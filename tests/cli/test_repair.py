@@ -222,6 +222,16 @@ def test_somebody_takes_the_store_meanwhile(store, tmp_path, at, stays):
     assert {path.name for path in tmp_path.iterdir()} == {"busy"}
 
 
+def test_the_store_goes_meanwhile(store, tmp_path):
+    busy = store("busy")
+    run = cli.Stopped(30, "--store", busy, "repair", "--output", tmp_path / "new")
+    assert run.stopped
+    (busy / "data.mdb").unlink()
+    result = run.go_on()
+    assert result.status == 1 and "there is no store" in result.err, result
+    assert "was not made" in result.err and {path.name for path in tmp_path.iterdir()} == {"busy"}
+
+
 def test_needs_a_folder_of_its_own(store, made):
     busy = store("busy")
     assert cli.run("--store", busy, "repair").status == 2
