@@ -13,8 +13,9 @@ import cli
 import end_to_end  # noqa: F401, first of these
 import disks
 from as_root import as_root
-from broker import poll
+from broker import Broker, poll
 from holder import Holder
+from rawmqtt import Client
 from test_held import wait_until_full
 
 pytestmark = as_root
@@ -85,6 +86,26 @@ def test_not_beside_a_writer(store, mounted, command):
     finally:
         holder.close()
     assert cli.run("--store", here, *command, raw=True).status == 0
+
+
+def test_beside_a_broker(tmp_path, mounted):
+    """A real one, and what its kill left."""
+    broker = Broker(tmp_path / "broker").start()
+    try:
+        here = mounted(broker.store)
+        away = Client(broker.port, "away")
+        away.subscribe("t/#", qos=1)
+        away.disconnect()
+        refused(cli.run("--store", here, "backup", "-"), "mosquitto", "mounted read-only")
+        broker.kill()
+        sessions = cli.run("--store", here, "session", "ls")
+        assert sessions.status == 0, sessions
+        assert "away" in sessions.out or "missing from this picture" in sessions.err, sessions
+        assert cli.run("--store", here, "verify").status == 0
+        broker.start()
+        refused(cli.run("--store", here, "verify"), "mosquitto")
+    finally:
+        broker.close()
 
 
 def comes(store, stays):
