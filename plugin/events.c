@@ -64,14 +64,11 @@ static int on_client_update(int number, void *event_data, void *userdata)
     return MOSQ_ERR_SUCCESS;
 }
 
-static void append_connection(struct plugin *plugin, enum record_type type, const char *client_id,
-                              const char *username, int64_t session_expiry_time)
+static void append_connection(struct plugin *plugin, enum record_type type,
+                              struct connection connection)
 {
-    struct event event = {.type = type,
-                          .connection = {.client_id = span_str(client_id),
-                                         .username = span_str(username),
-                                         .time_ms = clock_ms(),
-                                         .session_expiry_time = session_expiry_time}};
+    struct event event = {.type = type, .connection = connection};
+    event.connection.time_ms = clock_ms();
     append_event(plugin, &event);
 }
 
@@ -79,7 +76,8 @@ static int on_client_delete(int number, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_persist_client *data = event_data;
     (void)number;
-    append_connection(userdata, RECORD_SESSION_DELETE, data->data.clientid, NULL, 0);
+    append_connection(userdata, RECORD_SESSION_DELETE,
+                      (struct connection){.client_id = span_str(data->data.clientid)});
     backlog_client_deleted(userdata, data->data.clientid);
     pubrel_client_deleted(userdata, data->data.clientid);
     will_delays_end(userdata, data->data.clientid);
@@ -99,9 +97,12 @@ static int on_connect(int number, void *event_data, void *userdata)
         return MOSQ_ERR_SUCCESS;
     // Without MQTT 5 there is no interval: such a session never expires.
     bool never = mosquitto_client_protocol_version(data->client) != 5;
-    append_connection(userdata, RECORD_SESSION_CONNECTED, client_id,
-                      mosquitto_client_username(data->client),
-                      never ? CONNECTION_NEVER_EXPIRES : 0);
+    append_connection(
+        userdata, RECORD_SESSION_CONNECTED,
+        (struct connection){.client_id = span_str(client_id),
+                            .username = span_str(mosquitto_client_username(data->client)),
+                            .session_expiry_time = never ? CONNECTION_NEVER_EXPIRES : 0,
+                            .listener_port = (uint16_t)mosquitto_client_port(data->client)});
     backlog_client_connected(userdata, client_id);
     return MOSQ_ERR_SUCCESS;
 }
@@ -119,7 +120,9 @@ static int on_client_offline(int number, void *event_data, void *userdata)
         return MOSQ_ERR_SUCCESS;
     // The broker tells the interval right behind this by a CLIENT_UPDATE, unless there is none:
     // then the session does not expire, whatever it was stored with.
-    append_connection(plugin, RECORD_SESSION_OFFLINE, client_id, NULL, CONNECTION_NEVER_EXPIRES);
+    append_connection(plugin, RECORD_SESSION_OFFLINE,
+                      (struct connection){.client_id = span_str(client_id),
+                                          .session_expiry_time = CONNECTION_NEVER_EXPIRES});
     backlog_client_offline(plugin, client_id);
     return MOSQ_ERR_SUCCESS;
 }
@@ -135,7 +138,9 @@ static int on_disconnect(int number, void *event_data, void *userdata)
     // A stopping broker disconnects the sessions that it has restored; they live on in the store.
     if (plugin->restoring || data->reason == REASON_BROKER_STOPS)
         return MOSQ_ERR_SUCCESS;
-    append_connection(plugin, RECORD_CONNECTION_ENDED, mosquitto_client_id(data->client), NULL, 0);
+    append_connection(
+        plugin, RECORD_CONNECTION_ENDED,
+        (struct connection){.client_id = span_str(mosquitto_client_id(data->client))});
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -25,8 +25,8 @@ enum member {
 static enum member member_of(unsigned type)
 {
     switch (type) {
-#define CASE(id, name, member, promised, text) \
-    case id:                                   \
+#define CASE(id, name, member, shape, promised, text) \
+    case id:                                          \
         return MEMBER_##member;
         RECORD_TYPES(CASE)
 #undef CASE
@@ -44,6 +44,8 @@ static cJSON *connection_entry(const struct connection *connection)
     json_add_span(entry, "username", connection->username);
     json_add_signed(entry, "time_ms", connection->time_ms);
     json_add_signed(entry, "session_expiry_time", connection->session_expiry_time);
+    if (connection->listener_port)
+        cJSON_AddNumberToObject(entry, "listener_port", connection->listener_port);
     return entry;
 }
 
@@ -127,6 +129,8 @@ static void add_connection(struct text *line, const struct context *ctx,
         text_adds(line, ", ");
         human_time(line, connection->time_ms / 1000);
     }
+    if (connection->listener_port)
+        text_addf(line, ", listener port %u", connection->listener_port);
 }
 
 static void add_message(struct text *line, const struct context *ctx, const struct event *event)

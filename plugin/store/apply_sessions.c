@@ -80,6 +80,8 @@ static void session_merge(struct session *session, const struct session *changed
     merged.session_expiry_time = source->session_expiry_time;
     if (changes & FOLD_NEVER_EXPIRES)
         merged.session_expiry_interval = SESSION_EXPIRY_NEVER;
+    if (changes & FOLD_LISTENER_PORT)
+        merged.listener_port = changed->listener_port;
     source = changes & FOLD_CONNECTED ? changed : session;
     merged.connected = source->connected;
     merged.changed_time_ms = source->changed_time_ms;

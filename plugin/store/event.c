@@ -4,8 +4,8 @@
 const char *record_type_name(unsigned type)
 {
     switch (type) {
-#define CASE(id, name, member, promised, text) \
-    case id:                                   \
+#define CASE(id, name, member, shape, promised, text) \
+    case id:                                          \
         return text;
         RECORD_TYPES(CASE)
 #undef CASE

@@ -136,8 +136,8 @@ struct will {
     bool retain;
 };
 
-// A connection came or went. session_connected also carries the user name, which may differ from
-// the one the session was stored with; the others leave `username` alone.
+// A connection came or went. session_connected also carries the user name and the port, which may
+// differ from those the session was stored with; the others leave both alone.
 struct connection {
     struct span client_id;
     struct span username;
@@ -146,6 +146,7 @@ struct connection {
     // CONNECTION_NEVER_EXPIRES if the session's interval is now that it never does, until a
     // session_update says otherwise.
     int64_t session_expiry_time;
+    uint16_t listener_port; // of session_connected, 0: not known, it stays as it was
 };
 
 #define CONNECTION_NEVER_EXPIRES INT64_MAX
@@ -155,33 +156,34 @@ struct segment_link {
     uint64_t previous_checksum; // checksum of its last record, 0 if it holds none
 };
 
-// One list of record types: id, enum suffix, member of union in struct event, promised, name.
+// One list of record types: id, enum suffix, member of union in struct event, shape of the body in
+// record.c, promised, name.
 // `promised` is 1 when an acknowledgement to a client may rest on the record (see
 // MQTT 5 section 4.3 and the broker's order of events), so that `sync always` must have it on disk
 // before the append returns. Ids are only ever added, never reused.
-#define RECORD_TYPES(X)                                               \
-    X(1, SESSION_ADD, session, 0, "session_add")                      \
-    X(2, SESSION_UPDATE, session, 0, "session_update")                \
-    X(3, SESSION_DELETE, connection, 1, "session_delete")             \
-    X(4, SESSION_CONNECTED, connection, 0, "session_connected")       \
-    X(5, SESSION_OFFLINE, connection, 0, "session_offline")           \
-    X(6, CONNECTION_ENDED, connection, 0, "connection_ended")         \
-    X(7, SUBSCRIPTION_ADD, subscription, 1, "subscription_add")       \
-    X(8, SUBSCRIPTION_DELETE, subscription, 1, "subscription_delete") \
-    X(9, MESSAGE_ADD, message, 0, "message_add")                      \
-    X(10, MESSAGE_DELETE, message, 0, "message_delete")               \
-    X(11, QUEUE_ADD, queued, 1, "queue_add")                          \
-    X(12, QUEUE_DELETE, queued, 1, "queue_delete")                    \
-    X(13, QUEUE_UPDATE, queued, 1, "queue_update")                    \
-    X(14, RETAINED_SET, retained, 1, "retained_set")                  \
-    X(15, RETAINED_DELETE, retained, 1, "retained_delete")            \
-    X(16, WILL_SET, will, 0, "will_set")                              \
-    X(17, WILL_DELETE, will, 0, "will_delete")                        \
-    X(18, LOOP_MARK, none, 0, "loop_mark")                            \
-    X(19, STOP_MARK, none, 1, "stop_mark")                            \
-    X(20, SEGMENT_LINK, link, 0, "segment_link")
+#define RECORD_TYPES(X)                                                             \
+    X(1, SESSION_ADD, session, session, 0, "session_add")                           \
+    X(2, SESSION_UPDATE, session, session, 0, "session_update")                     \
+    X(3, SESSION_DELETE, connection, connection, 1, "session_delete")               \
+    X(4, SESSION_CONNECTED, connection, connected, 0, "session_connected")          \
+    X(5, SESSION_OFFLINE, connection, connection, 0, "session_offline")             \
+    X(6, CONNECTION_ENDED, connection, connection, 0, "connection_ended")           \
+    X(7, SUBSCRIPTION_ADD, subscription, subscription, 1, "subscription_add")       \
+    X(8, SUBSCRIPTION_DELETE, subscription, subscription, 1, "subscription_delete") \
+    X(9, MESSAGE_ADD, message, message, 0, "message_add")                           \
+    X(10, MESSAGE_DELETE, message, message_delete, 0, "message_delete")             \
+    X(11, QUEUE_ADD, queued, queued, 1, "queue_add")                                \
+    X(12, QUEUE_DELETE, queued, queued, 1, "queue_delete")                          \
+    X(13, QUEUE_UPDATE, queued, queued, 1, "queue_update")                          \
+    X(14, RETAINED_SET, retained, retained, 1, "retained_set")                      \
+    X(15, RETAINED_DELETE, retained, retained, 1, "retained_delete")                \
+    X(16, WILL_SET, will, will, 0, "will_set")                                      \
+    X(17, WILL_DELETE, will, will, 0, "will_delete")                                \
+    X(18, LOOP_MARK, none, none, 0, "loop_mark")                                    \
+    X(19, STOP_MARK, none, none, 1, "stop_mark")                                    \
+    X(20, SEGMENT_LINK, link, link, 0, "segment_link")
 
-#define RECORD_TYPE_ENUM(id, name, member, promised, text) RECORD_##name = id,
+#define RECORD_TYPE_ENUM(id, name, member, shape, promised, text) RECORD_##name = id,
 enum record_type { RECORD_TYPES(RECORD_TYPE_ENUM) };
 #undef RECORD_TYPE_ENUM
 

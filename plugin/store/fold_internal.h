@@ -31,7 +31,8 @@ enum fold_session_changes {
     FOLD_CONNECTION_ENDED = 16, // if LMDB has it connected: no longer, from changed_time_ms on
     FOLD_NEVER_EXPIRES = 32,    // whatever the interval was
     FOLD_OFFLINE = 64,          // if LMDB has it connected: no longer, as `offline` says
-    FOLD_EVERYTHING = 15,
+    FOLD_LISTENER_PORT = 128,
+    FOLD_EVERYTHING = FOLD_ATTRIBUTES | FOLD_USERNAME | FOLD_EXPIRY_TIME | FOLD_CONNECTED,
 };
 
 // The end of a connection of which the stretch does not know whether there was one.

@@ -81,6 +81,10 @@ static void session_connect(struct fold_client *client, struct session *place,
         place->session_expiry_interval = SESSION_EXPIRY_NEVER;
         client->changes |= FOLD_NEVER_EXPIRES;
     }
+    if (connection->listener_port) {
+        place->listener_port = connection->listener_port;
+        client->changes |= FOLD_LISTENER_PORT;
+    }
 }
 
 // The broker also says it of a session that is offline already, one that it restored for example,

@@ -15,6 +15,7 @@ enum field_kind {
     FIELD_U8,
     FIELD_BOOL, // one byte, 0 or 1
     FIELD_U16,
+    FIELD_U16_OPTIONAL, // the last field, left out if it is 0
     FIELD_U32,
     FIELD_U64,
     FIELD_STRING,     // up to 65,535 bytes (MQTT 5 section 1.5.4)
@@ -51,6 +52,10 @@ struct field {
     X(connection, username, STRING, 0)  \
     X(connection, time_ms, U64, 0)      \
     X(connection, session_expiry_time, U64, 0)
+
+#define CONNECTED_FIELDS(X) \
+    CONNECTION_FIELDS(X)    \
+    X(connection, listener_port, U16_OPTIONAL, 0)
 
 #define SUBSCRIPTION_FIELDS(X)               \
     X(subscription, client_id, STRING, 0)    \
@@ -109,6 +114,7 @@ struct field {
     {#name, FIELD_##kind, offsetof(struct event, member.name), maximum},
 static const struct field session_fields[] = {SESSION_FIELDS(FIELD_ENTRY)};
 static const struct field connection_fields[] = {CONNECTION_FIELDS(FIELD_ENTRY)};
+static const struct field connected_fields[] = {CONNECTED_FIELDS(FIELD_ENTRY)};
 static const struct field subscription_fields[] = {SUBSCRIPTION_FIELDS(FIELD_ENTRY)};
 static const struct field message_fields[] = {MESSAGE_FIELDS(FIELD_ENTRY)};
 static const struct field message_delete_fields[] = {MESSAGE_DELETE_FIELDS(FIELD_ENTRY)};
@@ -129,7 +135,7 @@ struct layout {
     }
 
 static const struct layout layouts[] = {
-#define ENTRY(id, name, member, promised, text) [id] = LAYOUT(member##_fields),
+#define ENTRY(id, name, member, shape, promised, text) [id] = LAYOUT(shape##_fields),
     RECORD_TYPES(ENTRY)
 #undef ENTRY
 };
@@ -142,8 +148,6 @@ static bool type_is_known(unsigned type)
 // Of a known type.
 static struct layout layout_of(unsigned type)
 {
-    if (type == RECORD_MESSAGE_DELETE)
-        return (struct layout)LAYOUT(message_delete_fields);
     if (layouts[type].fields == none_fields)
         return (struct layout){NULL, 0};
     return layouts[type];
@@ -154,7 +158,7 @@ bool record_promised(const struct event *event)
     if (SEEDED(PROMISE_FORGOTTEN) && event->type == RECORD_QUEUE_ADD)
         return false;
     static const bool promised_types[] = {
-#define PROMISED(id, name, member, promised, text) [id] = (promised),
+#define PROMISED(id, name, member, shape, promised, text) [id] = (promised),
         RECORD_TYPES(PROMISED)
 #undef PROMISED
     };
@@ -200,6 +204,7 @@ static inline uint8_t *span_put(uint8_t *dst, const struct span *span)
 #define SIZE_U8(at) 1
 #define SIZE_BOOL(at) 1
 #define SIZE_U16(at) 2
+#define SIZE_U16_OPTIONAL(at) ((at) ? 2 : 0)
 #define SIZE_U32(at) 4
 #define SIZE_U64(at) 8
 #define SIZE_STRING(at) span_size(&(at), EVENT_STRING_MAX_BYTES)
@@ -210,6 +215,10 @@ static inline uint8_t *span_put(uint8_t *dst, const struct span *span)
 #define PUT_U8(at) *dst++ = (at);
 #define PUT_BOOL(at) *dst++ = (at) ? 1 : 0;
 #define PUT_U16(at) put_u16(dst, (at)), dst += 2;
+#define PUT_U16_OPTIONAL(at) \
+    if (at) {                \
+        PUT_U16(at)          \
+    }
 #define PUT_U32(at) put_u32(dst, (at)), dst += 4;
 #define PUT_U64(at) put_u64(dst, (uint64_t)(at)), dst += 8;
 #define PUT_STRING(at) dst = span_put(dst, &(at));
@@ -217,10 +226,11 @@ static inline uint8_t *span_put(uint8_t *dst, const struct span *span)
 #define PUT_PAYLOAD(at) dst = span_put(dst, &(at));
 #define PUT(member, name, kind, maximum) PUT_##kind(event->member.name)
 
-// X(shape of body, its list). message_delete has a shape of its own; else it is the union's member.
+// X(shape of body, its list).
 #define SHAPES(X)                            \
     X(session, SESSION_FIELDS)               \
     X(connection, CONNECTION_FIELDS)         \
+    X(connected, CONNECTED_FIELDS)           \
     X(subscription, SUBSCRIPTION_FIELDS)     \
     X(message, MESSAGE_FIELDS)               \
     X(message_delete, MESSAGE_DELETE_FIELDS) \
@@ -264,9 +274,9 @@ int record_size(const struct event *event, size_t *ret_bytes, struct store_error
 {
     uint64_t bytes = 0;
     switch (event->type) {
-#define CASE(id, name, member, promised, text)                                                   \
-    case id:                                                                                     \
-        bytes = id == RECORD_MESSAGE_DELETE ? message_delete_size(event) : member##_size(event); \
+#define CASE(id, name, member, shape, promised, text) \
+    case id:                                          \
+        bytes = shape##_size(event);                  \
         break;
         RECORD_TYPES(CASE)
 #undef CASE
@@ -282,12 +292,9 @@ int record_size(const struct event *event, size_t *ret_bytes, struct store_error
 void record_encode(const struct event *event, uint8_t *dst)
 {
     switch (event->type) {
-#define CASE(id, name, member, promised, text) \
-    case id:                                   \
-        if (id == RECORD_MESSAGE_DELETE)       \
-            message_delete_put(event, dst);    \
-        else                                   \
-            member##_put(event, dst);          \
+#define CASE(id, name, member, shape, promised, text) \
+    case id:                                          \
+        shape##_put(event, dst);                      \
         break;
         RECORD_TYPES(CASE)
 #undef CASE
@@ -328,6 +335,7 @@ static size_t fixed_bytes(enum field_kind kind)
 {
     switch (kind) {
     case FIELD_U16:
+    case FIELD_U16_OPTIONAL:
         return 2;
     case FIELD_U32:
         return 4;
@@ -345,6 +353,9 @@ static int fixed_decode(unsigned type, const struct field *field, const uint8_t 
     case FIELD_U16:
         *(uint16_t *)dst = get_u16(at);
         return 0;
+    case FIELD_U16_OPTIONAL:
+        *(uint16_t *)dst = get_u16(at);
+        return get_u16(at) ? 0 : field_damaged(type, field, "is 0 instead of absent", err);
     case FIELD_U32:
         *(uint32_t *)dst = get_u32(at);
         return 0;
@@ -376,6 +387,8 @@ int record_decode(unsigned type, const uint8_t *body, size_t len, struct event *
         const struct field *field = &layout.fields[i];
         void *dst = (char *)&event + field->offset;
         int rc;
+        if (field->kind == FIELD_U16_OPTIONAL && len == 0)
+            break;
         if (field->kind >= FIELD_STRING) {
             rc = span_decode(type, field, &body, &len, dst, err);
         } else {

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Password and ACL files: a persisted session keeps the rights of its user, no more and no less."""
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
-from broker import prefix
+from broker import free_port, prefix, release_port
 from helpers import expect_received
 from rawmqtt import Refused, Will, payloads
 from test_wills import expect_no_will, wait_for_wills
@@ -203,3 +204,34 @@ def test_a_refused_connection_takes_nothing_from_the_client_of_that_id(secured, 
     secured.restart("kill")
     assert payloads(wait_for_wills(watch, 1)) == ["hers"]
     expect_no_will(watch)
+
+
+@pytest.fixture
+def two_listeners(new_broker):
+    """A broker with settings per listener, and the port of a second one, which can be taken away."""
+    other = free_port()
+    broker = new_broker(conf=["per_listener_settings true"], anonymous=False,
+                        listener=["listener {port} 127.0.0.1", "allow_anonymous true",
+                                  f"listener {other} 127.0.0.1", "allow_anonymous true"])
+    yield broker.start(), other
+    release_port(other)
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "offline"])
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_session_that_moved_to_another_listener_stays_there(two_listeners, client, publisher,
+                                                              version, connected):
+    """No event of persistence tells of it. A session without a listener may read nothing, so that
+    what is published to it would be acknowledged and not queued."""
+    broker, other = two_listeners
+    session = client(SimpleNamespace(port=other), "sub", version=version)
+    session.subscribe("t/#")
+    session.connect(port=broker.port)
+    if not connected:
+        session.disconnect()
+    publisher(broker).publish("t/1", "before")
+    broker.kill()
+    broker.listener = broker.listener[:2]
+    broker.start()
+    publisher(broker).publish("t/1", "after")
+    expect_received(session, ["before", "after"])

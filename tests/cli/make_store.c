@@ -90,6 +90,7 @@ static void put_session(enum record_type type, const char *client_id, const char
         .username = span_str(connected ? username : NULL),
         .time_ms = time_ms,
         .session_expiry_time = expires ? time_ms / 1000 + expiry_interval : 0,
+        .listener_port = connected ? 1884 : 0,
     };
     append(&event);
 }

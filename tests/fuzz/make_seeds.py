@@ -21,6 +21,7 @@ import mosquitto_db  # noqa: E402
 
 SEGMENT_HEADER, FRAME_HEADER = 4096, 24
 RECORD, LINK, BYTES, SKIP, SEGMENT, HEADER = range(6)  # steps of fuzz_journal.c
+SESSION_CONNECTED = 4  # of the record types
 SESSIONS, SUBSCRIPTIONS, MESSAGES, QUEUE, RETAINED, WILLS = range(1, 7)
 
 SQLITE_SCHEMA = (
@@ -50,6 +51,11 @@ def journal_steps(some):
         if number % 7 == 6:
             written += bytes([SEGMENT, LINK])
     return written
+
+
+def connected(port=b""):
+    """A client that came back, with the field that may be missing and without it."""
+    return struct.pack("<I", 6) + b"device" + struct.pack("<I", 4) + b"anna" + struct.pack("<QQ", 9, 0) + port
 
 
 def s16(text):
@@ -104,6 +110,9 @@ def seeds(build):
         written = list(records(store))
         for kind, body in written:
             yield "record", bytes([kind]) + body
+        for port in b"", struct.pack("<H", 1883):
+            yield "record", bytes([SESSION_CONNECTED]) + connected(port)
+            yield "journal", journal_steps([*written[:2], (SESSION_CONNECTED, connected(port))])
         yield "journal", journal_steps(written[:20])
         yield "journal", journal_steps(written[20:])
         yield "journal", bytes([0, SEGMENT, LINK, HEADER]) + bytes(8) + bytes([3, SKIP, 4])

@@ -61,10 +61,12 @@ static void session_set(struct model_session *session, uint64_t *seed, struct ev
     session->expiry_interval = seed_next(seed, 3) ? SESSION_EXPIRY_NEVER : seed_next(seed, 1000);
     session->expiry_time = (int64_t)seed_next(seed, 1000000);
     session->username = (uint8_t)seed_next(seed, 4);
+    session->listener_port = (uint16_t)seed_next(seed, 65536);
     event->session = (struct session){.client_id = model_client_id(client),
                                       .username = model_username(session->username),
                                       .session_expiry_interval = session->expiry_interval,
                                       .session_expiry_time = session->expiry_time,
+                                      .listener_port = session->listener_port,
                                       .max_qos = 2,
                                       .connected = true};
 }
@@ -98,6 +100,9 @@ static void step_session(struct model *model, uint64_t *seed, struct event *even
         event->type = RECORD_SESSION_CONNECTED;
         session->username = (uint8_t)seed_next(seed, 4);
         connection.username = model_username(session->username);
+        connection.listener_port = (uint16_t)seed_next(seed, 3);
+        if (connection.listener_port)
+            session->listener_port = connection.listener_port;
         event->connection = connection;
         session->connected = true;
         session->expiry_time = 0;
@@ -302,6 +307,7 @@ static int compare_session(void *user, const struct session *session)
     ck_assert_int_eq(session->connected, expected->connected);
     ck_assert_uint_eq(session->session_expiry_interval, expected->expiry_interval);
     ck_assert_int_eq(session->session_expiry_time, expected->expiry_time);
+    ck_assert_uint_eq(session->listener_port, expected->listener_port);
     ck_assert(span_equal(session->username, model_username(expected->username)));
     ck_assert_int_eq(session->username.data == NULL, expected->username == 0);
     walk->count++;

@@ -30,6 +30,7 @@ struct model_session {
     uint32_t expiry_interval;
     int64_t expiry_time;
     uint8_t username; // 0: none, else its number
+    uint16_t listener_port;
     struct {
         bool exists;
         uint8_t options;

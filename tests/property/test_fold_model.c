@@ -191,6 +191,8 @@ static void model_connection(struct model_client *client, const struct event *ev
         session->session_expiry_time = session->connected ? 0 : connection->session_expiry_time;
         if (session->connected)
             session->username = connection->username;
+        if (connection->listener_port)
+            session->listener_port = connection->listener_port;
         if (connection->session_expiry_time == CONNECTION_NEVER_EXPIRES) {
             session->session_expiry_time = 0;
             session->session_expiry_interval = SESSION_EXPIRY_NEVER;
@@ -221,6 +223,8 @@ static struct event step_session(struct model_client *client, struct span client
                                                .session_expiry_time = seed_next(&seed, 1000)};
         if (seed_next(&seed, 3) == 0)
             event.connection.session_expiry_time = CONNECTION_NEVER_EXPIRES;
+        if (event.type == RECORD_SESSION_CONNECTED)
+            event.connection.listener_port = (uint16_t)seed_next(&seed, 3);
         model_connection(client, &event);
     }
     return event;

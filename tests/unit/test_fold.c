@@ -277,6 +277,32 @@ START_TEST(a_connection_brings_a_name_and_stops_the_expiry)
 }
 END_TEST
 
+START_TEST(a_connection_moves_the_session_to_its_listener)
+{
+    session_add("c");
+    apply();
+    struct event connected = {
+        .type = RECORD_SESSION_CONNECTED,
+        .connection = {.client_id = span_str("c"), .time_ms = 60, .listener_port = 1884}};
+    add(&connected);
+    apply();
+    text_of_tables(&found, tables);
+    ck_assert_ptr_nonnull(strstr(found.bytes, "port=1884"));
+    // Of a Unix socket, or an older version's record: it stays as it was, also within a stretch.
+    connection(RECORD_SESSION_CONNECTED, "c", 70);
+    apply();
+    text_of_tables(&found, tables);
+    ck_assert_ptr_nonnull(strstr(found.bytes, "port=1884"));
+    connected.connection.listener_port = 1885;
+    add(&connected);
+    connection(RECORD_SESSION_OFFLINE, "c", 80);
+    connection(RECORD_SESSION_CONNECTED, "c", 90);
+    apply();
+    text_of_tables(&found, tables);
+    ck_assert_ptr_nonnull(strstr(found.bytes, "port=1885"));
+}
+END_TEST
+
 START_TEST(an_update_keeps_whether_it_is_connected)
 {
     session_add("c");
@@ -487,6 +513,7 @@ int main(void)
     tcase_add_test(one, session_numbers_are_never_used_again);
     tcase_add_test(one, an_added_session_begins_with_nothing);
     tcase_add_test(one, a_connection_brings_a_name_and_stops_the_expiry);
+    tcase_add_test(one, a_connection_moves_the_session_to_its_listener);
     tcase_add_test(one, an_update_keeps_whether_it_is_connected);
     tcase_add_test(one, an_ended_connection_changes_the_time_only_once);
     tcase_add_test(one, events_of_unknown_sessions_make_none);

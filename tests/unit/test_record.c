@@ -116,6 +116,47 @@ START_TEST(what_is_out_of_range_is_refused)
 }
 END_TEST
 
+// FORMAT.md: a field in brackets.
+START_TEST(a_port_that_is_not_known_leaves_no_trace)
+{
+    struct event out, in = {.type = RECORD_SESSION_CONNECTED,
+                            .connection = {.client_id = span_str("c"),
+                                           .username = span_str("anna"),
+                                           .time_ms = 5,
+                                           .session_expiry_time = CONNECTION_NEVER_EXPIRES}};
+    struct store_error err = {0};
+    size_t old_len, len;
+    uint8_t *old = encode(&in, &old_len);
+    in.connection.listener_port = 0x75b;
+    uint8_t *body = encode(&in, &len);
+    ck_assert_uint_eq(old_len, 4 + 1 + 4 + 4 + 8 + 8); // as every version has written it
+    ck_assert_uint_eq(len, old_len + 2);
+    ck_assert_mem_eq(body, old, old_len);
+    ck_assert_uint_eq(body[old_len], 0x5b);
+    ck_assert_uint_eq(body[old_len + 1], 7);
+
+    ck_assert_msg(record_decode(RECORD_SESSION_CONNECTED, body, len, &out, &err) == 0, "%s",
+                  err.sentence);
+    ck_assert_uint_eq(out.connection.listener_port, 0x75b);
+    ck_assert_int_eq(out.connection.session_expiry_time, CONNECTION_NEVER_EXPIRES);
+    ck_assert_int_eq(record_decode(RECORD_SESSION_CONNECTED, old, old_len, &out, &err), 0);
+    ck_assert_uint_eq(out.connection.listener_port, 0);
+    ck_assert(span_equal(out.connection.username, in.connection.username));
+
+    ck_assert_int_eq(record_decode(RECORD_SESSION_CONNECTED, body, len - 1, &out, &err),
+                     STORE_EDAMAGED);
+    ck_assert_str_eq(err.sentence, "session_connected: listener_port is cut off");
+    ck_assert_int_eq(record_decode(RECORD_SESSION_OFFLINE, body, len, &out, &err), STORE_EDAMAGED);
+    ck_assert_str_eq(err.sentence, "session_offline: 2 bytes follow its last field");
+    body[old_len] = body[old_len + 1] = 0;
+    ck_assert_int_eq(record_decode(RECORD_SESSION_CONNECTED, body, len, &out, &err),
+                     STORE_EDAMAGED);
+    ck_assert_str_eq(err.sentence, "session_connected: listener_port is 0 instead of absent");
+    free(body);
+    free(old);
+}
+END_TEST
+
 START_TEST(a_string_may_have_65535_bytes_and_not_one_more)
 {
     char *text = calloc(1, 65537);
@@ -231,6 +272,7 @@ int main(void)
     tcase_add_test(cases, every_type_comes_back_byte_for_byte);
     tcase_add_test(cases, every_cut_is_refused);
     tcase_add_test(cases, what_is_out_of_range_is_refused);
+    tcase_add_test(cases, a_port_that_is_not_known_leaves_no_trace);
     tcase_add_test(cases, a_string_may_have_65535_bytes_and_not_one_more);
     tcase_add_test(cases, a_record_may_not_be_larger_than_a_packet);
     tcase_add_test(cases, an_unknown_type_is_never_written);
