@@ -49,10 +49,40 @@ static bool is_for_subscriber(const struct append *append, const struct event *e
            strcmp(mosquitto_client_id(append->subscriber), event->queued.client_id.data) == 0;
 }
 
+// What ends for this reason is acknowledged to nobody. Of a retained message the broker tells the
+// topic only.
+static bool has_expired(const struct plugin *plugin, uint64_t store_id, struct span topic)
+{
+    struct store_view *view = NULL;
+    struct retained retained = {.store_id = store_id};
+    struct message message;
+    int rc = store_view_open(&view, plugin->store, NULL);
+    if (rc == 0 && topic.data)
+        rc = store_get_retained(view, topic, &retained, NULL);
+    if (rc == 0)
+        rc = store_get_message(view, retained.store_id, &message, NULL);
+    bool expired = rc == 0 && message.expiry_time && message.expiry_time <= clock_seconds();
+    store_view_close(view);
+    return expired;
+}
+
+static enum remedy remedy_for_cleared(const struct plugin *plugin, const struct retained *retained)
+{
+    const struct append *append = &plugin->append;
+    if (append->closing || has_expired(plugin, 0, retained->topic))
+        return REMEDY_NONE; // closing: an empty will
+    // Else it is a PUBREL, and no event tells whose before PUBCOMP goes out.
+    bool is_publishers =
+        append->publisher && append->clears && strcmp(append->clears, retained->topic.data) == 0;
+    return is_publishers && publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER
+                                                                       : REMEDY_STOP;
+}
+
 // `lasting`: the store takes nothing any more, so whoever is sent away is refused when it comes
 // back.
-static enum remedy remedy_for(const struct append *append, const struct event *event, bool lasting)
+static enum remedy remedy_for(const struct plugin *plugin, const struct event *event, bool lasting)
 {
+    const struct append *append = &plugin->append;
     switch (event->type) {
     case RECORD_SESSION_ADD:
         return REMEDY_DROP_SESSION;
@@ -80,10 +110,15 @@ static enum remedy remedy_for(const struct append *append, const struct event *e
     case RECORD_RETAINED_SET:
         return remedy_for_message(append, event->retained.store_id);
     case RECORD_RETAINED_DELETE:
-        // Without a publisher it has expired.
-        if (!append->publisher || !append->clears)
-            return REMEDY_NONE;
-        return publisher_can_be_closed(append->publisher) ? REMEDY_CLOSE_PUBLISHER : REMEDY_STOP;
+        return remedy_for_cleared(plugin, &event->retained);
+    case RECORD_QUEUE_DELETE:
+        // Of one that is released, for PUBCOMP: after a restart it would be on its way in still, to
+        // be handed on once more, also to who has had it.
+        return event->queued.direction == QUEUE_IN &&
+                       event->queued.state == QUEUE_STATE_WAIT_FOR_PUBREL && !lasting &&
+                       !has_expired(plugin, event->queued.store_id, (struct span){NULL, 0})
+                   ? REMEDY_STOP
+                   : REMEDY_NONE;
     default:
         // The end of a session, or of a message's way to a client: nothing is lost, but it comes
         // once more after a restart.
@@ -107,7 +142,10 @@ static const char *client_of(const struct event *event)
 static void connection_close(struct append *append, const char *client_id)
 {
     struct append_message message = append->message;
+    bool closing = append->closing;
+    append->closing = true;
     mosquitto_kick_client_by_clientid(client_id, true);
+    append->closing = closing;
     append->message = message;
 }
 
@@ -143,7 +181,7 @@ static void failure_handle(struct plugin *plugin, const struct event *event,
 {
     struct append *append = &plugin->append;
     bool lasting = err->code != STORE_EFULL && err->code != STORE_ENOSPC;
-    enum remedy remedy = remedy_for(append, event, lasting);
+    enum remedy remedy = remedy_for(plugin, event, lasting);
 
     failure_say(append, event, err->sentence);
     if (plugin->options.on_failure == ON_FAILURE_STOP && lasting &&
@@ -278,9 +316,13 @@ void append_with_properties(struct plugin *plugin, struct event *event,
 
 void append_publish_begins(struct plugin *plugin, const struct mosquitto_evt_message *publish)
 {
-    plugin->append.publisher = publish->client;
-    plugin->append.topic = publish->topic;
-    plugin->append.clears = publish->retain && publish->payloadlen == 0;
+    struct append *append = &plugin->append;
+    append->publisher = publish->client;
+    append->topic = publish->topic;
+    free(append->clears);
+    // One of QoS 2 clears it with its PUBREL.
+    bool clears = publish->retain && publish->payloadlen == 0 && publish->qos < 2;
+    append->clears = clears ? strdup(publish->topic) : NULL;
 }
 
 void append_subscribe_begins(struct plugin *plugin, const struct mosquitto *client)
@@ -311,6 +353,8 @@ void append_tick(struct plugin *plugin)
     append_settle(plugin);
     append->publisher = NULL;
     append->topic = NULL;
+    free(append->clears);
+    append->clears = NULL;
     append->subscriber = NULL;
     append->unsubscriber = NULL;
     for (size_t i = 0; i < append->refused_count; i++) {
@@ -326,6 +370,7 @@ void append_release(struct append *append)
     for (size_t i = 0; i < append->refused_count; i++)
         free(append->refused[i]);
     free(append->refused);
+    free(append->clears);
     missing_release(&append->missing);
     *append = (struct append){0};
 }

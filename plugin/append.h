@@ -31,7 +31,8 @@ struct append {
     // The PUBLISH that is being handled. Only good within one pass of the broker's loop.
     const struct mosquitto *publisher;
     const char *topic;
-    bool clears; // it clears a retained message
+    char *clears; // topic of the retained message that it clears, NULL: none
+    bool closing; // a connection is being closed, and what happens is not to be acknowledged
     struct append_message message;
     struct missing missing;
     const struct mosquitto *subscriber;   // whose SUBSCRIBE is being handled

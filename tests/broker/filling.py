@@ -3,6 +3,8 @@
 import random
 import time
 
+import pytest
+
 from broker import poll
 from rawmqtt import ConnectionLost, Refused
 from wire import QUOTA_EXCEEDED
@@ -78,3 +80,12 @@ def expect_numbers(session, expected):
     session.connect()
     assert session.session_present
     assert [number_of(message.payload) for message in session.drain()] == expected
+
+
+def use_up(broker, client, **settings):
+    """A client subscribes until not even its short record can be stored, and is sent away."""
+    eater = client(broker, "e", **settings)
+    with pytest.raises(ConnectionLost):
+        for _ in range(100_000):
+            eater.subscribe("f")
+    eater.close()
