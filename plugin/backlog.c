@@ -26,6 +26,7 @@ struct backlog_entry {
     uint8_t qos;
     uint8_t state;
     bool retain;
+    bool said; // that its message cannot be read
 };
 
 struct backlog_message {
@@ -337,8 +338,10 @@ static enum outcome entry_offer(struct plugin *plugin, struct backlog_client *cl
         return ENTRY_OVER;
     }
     if (rc) {
-        log_line(LOG_LEVEL_ERROR, "a message for client %s stays behind: %s", client->client_id,
-                 err.sentence);
+        if (!entry->said)
+            log_line(LOG_LEVEL_ERROR, "a message for client %s stays behind: %s", client->client_id,
+                     err.sentence);
+        entry->said = true;
         return ENTRY_WAITS;
     }
     enum outcome outcome = entry->state == QUEUE_STATE_QUEUED

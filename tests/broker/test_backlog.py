@@ -277,3 +277,28 @@ def test_thousands_that_wait_move_up_without_being_gone_through_each_time(new_br
     broker.start()
     session.connect()
     assert payloads(session.collect(count)) == numbers(1, count)
+
+
+def test_a_message_that_cannot_be_read_is_named_once(new_broker, client, publisher):
+    """Its page is damaged while it waits. It holds up those behind it, and is tried again with each
+    place that comes free."""
+    broker = new_broker(conf=[f"max_queued_messages {SENT}"],
+                        options={"compression": "none"}).start()
+    session = offline_session(broker, client)
+    source = publisher(broker)
+    readable = numbers(1, IN_BROKER + 2)
+    for payload in [*readable, "needle", *numbers(IN_BROKER + 4, SENT)]:
+        source.publish("t/1", payload)
+    broker.kill()
+    broker.conf = SMALL
+    broker.start()
+    reader = Reader(session)
+    reader.connect()
+    tables = broker.store / "data.mdb"
+    data = tables.read_bytes()
+    assert b"needle" in data
+    with open(tables, "r+b") as file:
+        file.write(data.replace(b"needle", b"noodle"))
+    reader.finish()
+    assert reader.got == readable
+    assert broker.log().count("a message for client sub stays behind: ") == 1
