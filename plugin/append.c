@@ -251,7 +251,6 @@ void append_settle(struct plugin *plugin)
 void append_message_delete(struct plugin *plugin, uint64_t store_id)
 {
     append_settle(plugin);
-    missing_forget(&plugin->append.missing, store_id);
     plugin->append.let_go = store_id;
 }
 

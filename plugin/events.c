@@ -202,6 +202,7 @@ static int on_base_msg_delete(int number, void *event_data, void *userdata)
     const struct mosquitto_evt_persist_base_msg *data = event_data;
     struct plugin *plugin = userdata;
     (void)number;
+    missing_forget(&plugin->append.missing, data->data.store_id);
     if (!backlog_keeps_message(plugin, data->data.store_id) &&
         !deletions_hold(&plugin->deletions, data->data.store_id))
         append_message_delete(plugin, data->data.store_id);
