@@ -57,7 +57,7 @@ static int on_client_update(int number, void *event_data, void *userdata)
         return MOSQ_ERR_SUCCESS;
     if (data->data.will_delay_interval && data->data.will_delay_time)
         will_delays_begin(userdata, data->data.clientid, data->data.will_delay_interval,
-                          data->data.will_delay_time);
+                          data->data.will_delay_time, data->data.session_expiry_interval == 0);
     // Also called when the will of a client without a stored session is delayed.
     if (data->data.session_expiry_interval != 0)
         append_event(userdata, &event);
@@ -321,7 +321,7 @@ static int on_will_delete(int number, void *event_data, void *userdata)
     struct event event = {.type = RECORD_WILL_DELETE,
                           .will.client_id = span_str(data->data.clientid)};
     (void)number;
-    if (!is_strangers(data->data.clientid))
+    if (!is_strangers(data->data.clientid) && !will_delays_keep(userdata, data->data.clientid))
         append_event(userdata, &event);
     return MOSQ_ERR_SUCCESS;
 }

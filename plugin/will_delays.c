@@ -35,16 +35,18 @@ static struct will_delay **place_of(struct will_delays *delays, const char *clie
     return place;
 }
 
-static void entry_remove(struct will_delay **place)
+static void entry_remove(struct will_delays *delays, struct will_delay **place)
 {
     struct will_delay *entry = *place;
     *place = entry->next;
+    if (delays->taken_back == entry)
+        delays->taken_back = NULL;
     free(entry->client_id);
     free(entry);
 }
 
 void will_delays_begin(struct plugin *plugin, const char *client_id, uint32_t interval,
-                       int64_t due_time)
+                       int64_t due_time, bool ends)
 {
     struct will_delays *delays = &plugin->will_delays;
     if (*place_of(delays, client_id))
@@ -68,13 +70,22 @@ void will_delays_begin(struct plugin *plugin, const char *client_id, uint32_t in
                                  .interval = interval,
                                  .due_time = due_time};
     *place = entry;
+    delays->taken_back = ends ? entry : NULL;
+}
+
+bool will_delays_keep(struct plugin *plugin, const char *client_id)
+{
+    struct will_delays *delays = &plugin->will_delays;
+    const struct will_delay *entry = delays->taken_back;
+    delays->taken_back = NULL;
+    return entry && strcmp(entry->client_id, client_id) == 0;
 }
 
 void will_delays_end(struct plugin *plugin, const char *client_id)
 {
     struct will_delay **place = place_of(&plugin->will_delays, client_id);
     if (*place)
-        entry_remove(place);
+        entry_remove(&plugin->will_delays, place);
 }
 
 // In each pass the broker calls us first and then publishes what was due at the end of the pass
@@ -82,13 +93,14 @@ void will_delays_end(struct plugin *plugin, const char *client_id)
 void will_delays_tick(struct plugin *plugin)
 {
     struct will_delays *delays = &plugin->will_delays;
+    delays->taken_back = NULL;
     if (!delays->first && !delays->last_tick)
         return;
     while (delays->first && delays->before_tick && delays->first->due_time <= delays->before_tick) {
         struct event event = {.type = RECORD_WILL_DELETE,
                               .will.client_id = span_str(delays->first->client_id)};
         append_event(plugin, &event);
-        entry_remove(&delays->first);
+        entry_remove(delays, &delays->first);
     }
     delays->before_tick = delays->first ? delays->last_tick : 0;
     delays->last_tick = delays->first ? clock_seconds() : 0;
@@ -97,5 +109,5 @@ void will_delays_tick(struct plugin *plugin)
 void will_delays_release(struct plugin *plugin)
 {
     while (plugin->will_delays.first)
-        entry_remove(&plugin->will_delays.first);
+        entry_remove(&plugin->will_delays, &plugin->will_delays.first);
 }

@@ -3,6 +3,10 @@
 // Wills that wait for their delay while the broker runs. The broker publishes them without telling
 // anybody, and a will that stays in the store is published again after a crash.
 //
+// Where the session ends with its connection, the will is due at once (MQTT 5 section 3.1.2.5). The
+// broker lets it wait nevertheless, but says right behind that that it is gone, as are a session
+// and its will: it is not, and a crash must not lose it.
+//
 // So the broker's list is kept a second time, in its order: by the length of the delay, the newest
 // of equals first. Once a second the broker publishes from its front what is due, up to the first
 // that is not.
@@ -19,11 +23,16 @@ struct will_delays {
     struct will_delay *first;
     int64_t last_tick;   // when the last pass of the loop began, in seconds
     int64_t before_tick; // and the one before
+    // One that began to wait when its session ended, of which the broker will say that it is gone.
+    struct will_delay *taken_back;
 };
 
-// The client's will begins to wait, unless it does already.
+// The client's will begins to wait, unless it does already. `ends`: its session does not.
 void will_delays_begin(struct plugin *plugin, const char *client_id, uint32_t interval,
-                       int64_t due_time);
+                       int64_t due_time, bool ends);
+
+// The broker says that the client's will is gone. True: it waits all the same.
+bool will_delays_keep(struct plugin *plugin, const char *client_id);
 
 // The client has connected, or its session has ended: the will waits no longer.
 void will_delays_end(struct plugin *plugin, const char *client_id);

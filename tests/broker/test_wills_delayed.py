@@ -10,7 +10,7 @@ import pytest
 
 from conftest import staged
 from helpers import offline_session
-from rawmqtt import Will
+from rawmqtt import Will, payloads
 
 
 class Happening:
@@ -70,15 +70,21 @@ def crash(request):
     for stage in staged(request):
         happening = Happening(stage)
         happening.owner("published", 1).drop()
+        happening.owner("published without a session", 1, clean=True).drop()
         happening.owner("disconnected", 1).disconnect()
         given_up = happening.owner("given up", 2)
         given_up.drop()
         given_up.connect(will=None)
         given_up.disconnect()
+        given_up = happening.owner("given up without a session", 60, clean=True)
+        given_up.drop()
+        given_up.connect(will=None)
+        given_up.disconnect()
         happening.watcher.connect()
-        message, = happening.watcher.collect(1)
-        assert message.payload == b"published"
+        assert set(payloads(happening.watcher.collect(2))) == {"published",
+                                                               "published without a session"}
         happening.watcher.disconnect()
+        happening.owner("waiting without a session", 60, clean=True).drop()
         happening.owner("connected", 3)
         back = happening.owner("back in time", 2)
         happening.owner("waiting", 4).drop()
@@ -127,12 +133,20 @@ def test_waiting_at_the_crash_it_keeps_its_time(crash):
     crash.expect_once("waiting", 1.2, 4.5)
 
 
-def test_published_before_the_crash_it_does_not_come_again(crash):
-    crash.expect_never("published")
+@pytest.mark.parametrize("name", ["published", "published without a session"])
+def test_published_before_the_crash_it_does_not_come_again(crash, name):
+    crash.expect_never(name)
 
 
-def test_given_up_by_a_reconnect_it_does_not_come_after_the_crash(crash):
-    crash.expect_never("given up")
+def test_without_a_session_it_comes_at_once(crash):
+    """It was due when its session ended, with its connection; the broker, which waits for the delay
+    all the same, says at once that it is gone."""
+    crash.expect_once("waiting without a session", 0, 3.5)
+
+
+@pytest.mark.parametrize("name", ["given up", "given up without a session"])
+def test_given_up_by_a_reconnect_it_does_not_come_after_the_crash(crash, name):
+    crash.expect_never(name)
 
 
 def test_after_a_clean_disconnect_it_is_not_owed(crash):
