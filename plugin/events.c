@@ -250,6 +250,8 @@ static int on_client_msg_delete(int number, void *event_data, void *userdata)
     if (msg->direction == mosq_bmd_out) {
         pubrel_deleted(plugin, msg->clientid, msg->cmsg_id);
         backlog_queue_shrank(plugin, msg->clientid);
+    } else {
+        incoming_deleted(plugin, msg);
     }
     return MOSQ_ERR_SUCCESS;
 }
@@ -265,6 +267,8 @@ static int on_client_msg_update(int number, void *event_data, void *userdata)
         queue_restore_moved(plugin->moving, msg->cmsg_id);
     else if (msg->direction != mosq_bmd_out || !pubrel_updated(plugin, msg->clientid, msg->cmsg_id))
         append_queued(plugin, RECORD_QUEUE_UPDATE, msg);
+    if (msg->direction == mosq_bmd_in)
+        incoming_taken(plugin, msg);
     // It has left the queue, and no other event tells that a bridge has connected.
     if (msg->state == QUEUE_STATE_PUBLISH_QOS1 || msg->state == QUEUE_STATE_PUBLISH_QOS2)
         backlog_queue_shrank(plugin, msg->clientid);

@@ -187,6 +187,7 @@ int life_tick(int event, void *event_data, void *userdata)
     log_drain();
     append_tick(plugin);
     deletions_tick(plugin);
+    incoming_tick(&plugin->incoming);
     if (plugin->wills.walk)
         wills_finish(plugin);
     admission_tick(plugin);

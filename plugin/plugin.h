@@ -10,6 +10,7 @@
 #include "backlog.h"
 #include "broker.h"
 #include "deletions.h"
+#include "incoming.h"
 #include "options.h"
 #include "properties.h"
 #include "pubrel.h"
@@ -35,6 +36,7 @@ struct plugin {
     struct append append;
     struct backlog backlog;
     struct deletions deletions;
+    struct incoming incoming;
     struct pubrel pubrel;
     struct will_delays will_delays;
     struct wills wills;

@@ -236,25 +236,23 @@ static int entry_wait(struct queue_restore *restore, const struct queued *queued
 }
 
 // What is above max_inflight_messages, which may have been lowered, and which a client exceeds that
-// has had a PUBACK in between, the broker only queues. With the first release that it gets then,
-// its client having no more in flight than that, it takes all of them, and asks for their releases
-// by PUBREC.
+// has had a PUBACK in between, the broker only queues (incoming.h).
 static int incoming_add(struct queue_restore *restore, const struct queued *queued,
                         struct store_error *err)
 {
     int rc = entry_offer(restore, queued);
-    if (rc == BROKER_QUEUED_OR_DROPPED && !restore->incoming_full) {
-        restore->incoming_full = true;
+    if (rc != BROKER_QUEUED_OR_DROPPED)
+        return rc ? entry_failed(restore, queued, rc, err) : 0;
+    if (!restore->incoming_full)
         log_line(LOG_LEVEL_NOTICE,
                  "session %.200s has more QoS 2 messages on their way in than "
                  "max_inflight_messages; the others follow with the first that is released",
                  restore->client_id.data);
-    }
-    if (rc == BROKER_QUEUED_OR_DROPPED)
-        return deletions_need(&restore->plugin->deletions, queued->store_id)
-                   ? 0
-                   : error_set(err, STORE_ENOMEM, "out of memory");
-    return rc ? entry_failed(restore, queued, rc, err) : 0;
+    restore->incoming_full = true;
+    incoming_wait(&restore->plugin->incoming);
+    return deletions_need(&restore->plugin->deletions, queued->store_id)
+               ? 0
+               : error_set(err, STORE_ENOMEM, "out of memory");
 }
 
 // Of entries that had to wait after the restart before, those that are not in flight yet stand with

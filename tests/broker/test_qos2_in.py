@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """QoS 2 from a publisher, exactly once, with kill -9 at each step of the exchange."""
+import collections
+
 import pytest
 
+from cli import Export
 from helpers import expect_received, numbers, offline_session
-from rawmqtt import payloads
+from rawmqtt import ConnectionLost, payloads
 from wire import PUBCOMP, PUBREC, PUBREL
 
 
@@ -140,6 +143,20 @@ def exceed_the_limit(source, count):
         assert source.wait(PUBREC, 100 + number).reason < 0x80
 
 
+def release_for_good(source, mids):
+    """As a client does that regards a PUBREC for what it has released as an old one, and PUBCOMP as the
+    end of the message; it comes back if it must, once."""
+    left = collections.deque(mids)
+    while left:
+        try:
+            source.release(left[0])
+            left.popleft()
+        except ConnectionLost:
+            assert len(left) == len(mids), "not with the first"
+            reconnect(source)
+            source.release(left.popleft())
+
+
 @pytest.mark.parametrize("order", [range(1, 24), range(23, 0, -1)], ids=["in order", "backwards"])
 def test_more_than_the_broker_lets_in_at_once(broker, source, session, how, order):
     exceed_the_limit(source, 23)
@@ -147,8 +164,7 @@ def test_more_than_the_broker_lets_in_at_once(broker, source, session, how, orde
         broker.restart(how)
     assert broker.log().count("more QoS 2 messages on their way in than max_inflight_messages") == 1
     reconnect(source)
-    for number in order:
-        source.release(100 + number)
+    release_for_good(source, [100 + number for number in order])
     # What did not fit is asked for once more: PUBREC, to which a client answers as to any.
     again = [packet.mid for packet in source.peek() if packet.type == PUBREC]
     assert set(again) <= {121, 122, 123}
@@ -160,6 +176,22 @@ def test_more_than_the_broker_lets_in_at_once(broker, source, session, how, orde
     broker.restart(how)
     expect_received(session, [])
     assert "on their way in" not in broker.log()
+
+
+@pytest.mark.parametrize("order", [range(1, 24), range(23, 0, -1)], ids=["in order", "backwards"])
+def test_what_did_not_fit_has_its_pubcomp_when_it_is_released(broker, source, session, how, order):
+    """The broker would ask for one that waits with its PUBREL, and send PUBCOMP all the same. Only then
+    is the connection closed."""
+    exceed_the_limit(source, 23)
+    broker.restart(how)
+    reconnect(source)
+    release_for_good(source, [100 + number for number in order])
+    session.connect()
+    assert sorted(map(int, payloads(session.drain()))) == list(range(1, 24))
+    session.disconnect()
+    assert broker.log().count("disconnected: administrative action") == (order[0] == 23)
+    broker.end(how)
+    assert Export(broker.store).of("queued") == []
 
 
 def test_a_lower_limit_keeps_what_is_on_its_way(new_broker, client, how):
