@@ -50,8 +50,9 @@ static bool is_for_subscriber(const struct append *append, const struct event *e
 }
 
 // What ends for this reason is acknowledged to nobody. Of a retained message the broker tells the
-// topic only.
-static bool has_expired(const struct plugin *plugin, uint64_t store_id, struct span topic)
+// topic only. `unknown`: what is said of one that the tables do not have, or not yet.
+static bool has_expired(const struct plugin *plugin, uint64_t store_id, struct span topic,
+                        bool unknown)
 {
     struct store_view *view = NULL;
     struct retained retained = {.store_id = store_id};
@@ -61,7 +62,9 @@ static bool has_expired(const struct plugin *plugin, uint64_t store_id, struct s
         rc = store_get_retained(view, topic, &retained, NULL);
     if (rc == 0)
         rc = store_get_message(view, retained.store_id, &message, NULL);
-    bool expired = rc == 0 && message.expiry_time && message.expiry_time <= clock_seconds();
+    bool expired = rc == STORE_ENOTFOUND
+                       ? unknown
+                       : rc == 0 && message.expiry_time && message.expiry_time <= clock_seconds();
     store_view_close(view);
     return expired;
 }
@@ -69,8 +72,10 @@ static bool has_expired(const struct plugin *plugin, uint64_t store_id, struct s
 static enum remedy remedy_for_cleared(const struct plugin *plugin, const struct retained *retained)
 {
     const struct append *append = &plugin->append;
-    if (append->closing || has_expired(plugin, 0, retained->topic))
-        return REMEDY_NONE; // closing: an empty will
+    // Those that are handed to a subscriber are looked at then. What a connection that is being
+    // closed clears, its will does.
+    if (append->closing || has_expired(plugin, 0, retained->topic, append->subscriber != NULL))
+        return REMEDY_NONE;
     // Else it is a PUBREL, and no event tells whose before PUBCOMP goes out.
     bool is_publishers =
         append->publisher && append->clears && strcmp(append->clears, retained->topic.data) == 0;
@@ -116,7 +121,7 @@ static enum remedy remedy_for(const struct plugin *plugin, const struct event *e
         // be handed on once more, also to who has had it.
         return event->queued.direction == QUEUE_IN &&
                        event->queued.state == QUEUE_STATE_WAIT_FOR_PUBREL && !lasting &&
-                       !has_expired(plugin, event->queued.store_id, (struct span){NULL, 0})
+                       !has_expired(plugin, event->queued.store_id, (struct span){NULL, 0}, false)
                    ? REMEDY_STOP
                    : REMEDY_NONE;
     default:

@@ -199,3 +199,23 @@ def test_on_failure_stop_does_not_wait_for_a_disk_that_takes_no_segment(new_brok
         assert broker.process.wait(30) == 1, broker.log()
     broker.start()
     expect_received(session, publishing.acknowledged)
+
+
+def test_what_expires_on_a_disk_that_has_failed_ends_nothing(new_broker, client, publisher):
+    """A retained message of which only the journal knows; the broker tells that it is gone, and not why."""
+    broker = new_broker(options={"commit_interval_ms": "3600s"}).start()
+    source = publisher(broker, version=5)
+    source.publish("r/1", "short", retain=True, properties=[("message_expiry", 1)])
+    source.publish("r/2", "long", retain=True)
+    fault = POISONING["sync of the journal"]
+    with failing(broker, fault):
+        source.publish("t/1", "x")
+        broker.wait_log(f"{fault.says}; {FOR_GOOD}")
+
+    def found():
+        probe = client(broker, "probe", clean=True)
+        probe.subscribe("r/#")
+        return payloads(probe.drain())
+    poll(lambda: found() == ["long"], 10, "r/1 does not expire")
+    assert broker.process.poll() is None
+    assert "cannot be stored" in broker.log()
