@@ -102,6 +102,15 @@ static int compare_clients(const void *a, const void *b)
                   ((const struct backlog_client *)b)->client_id);
 }
 
+// Those of one client in the order of coming.
+static int compare_clients_and_places(const void *a, const void *b)
+{
+    size_t left = ((const struct backlog_client *)a)->first;
+    size_t right = ((const struct backlog_client *)b)->first;
+    int order = compare_clients(a, b);
+    return order ? order : left < right ? -1 : left > right;
+}
+
 static int compare_messages(const void *a, const void *b)
 {
     uint64_t left = ((const struct backlog_message *)a)->store_id;
@@ -109,11 +118,43 @@ static int compare_messages(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+// Makes one of the clients that came more than once, and lays the entries of each together.
+static int clients_unite(struct backlog *backlog, struct store_error *err)
+{
+    struct backlog_entry *entries = calloc(backlog->entries_count, sizeof(*entries));
+    size_t clients_count = 0, entries_count = 0;
+    if (!entries)
+        return out_of_memory(err);
+    for (size_t i = 0; i < backlog->clients_count; i++) {
+        struct backlog_client *client = &backlog->clients[i];
+        struct backlog_client *last = &backlog->clients[clients_count - (clients_count > 0)];
+        size_t count = client->end - client->first;
+        memcpy(entries + entries_count, backlog->entries + client->first, count * sizeof(*entries));
+        client->first = entries_count;
+        client->end = entries_count += count;
+        if (clients_count && compare_clients(last, client) == 0) {
+            last->end = client->end;
+            last->last_mid = client->last_mid;
+            free(client->client_id);
+        } else {
+            backlog->clients[clients_count++] = *client;
+        }
+    }
+    free(backlog->entries);
+    backlog->entries = entries;
+    backlog->entries_capacity = backlog->entries_count;
+    backlog->clients_count = clients_count;
+    return 0;
+}
+
 int backlog_ready(struct backlog *backlog, struct store_error *err)
 {
     if (!backlog->waiting)
         return 0;
-    qsort(backlog->clients, backlog->clients_count, sizeof(*backlog->clients), compare_clients);
+    qsort(backlog->clients, backlog->clients_count, sizeof(*backlog->clients),
+          compare_clients_and_places);
+    if (clients_unite(backlog, err))
+        return err->code;
     backlog->messages = calloc(backlog->entries_count, sizeof(*backlog->messages));
     if (!backlog->messages)
         return out_of_memory(err);

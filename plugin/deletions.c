@@ -55,8 +55,11 @@ void deletions_tick(struct plugin *plugin)
                  "ends");
         plugin_die();
     }
-    for (size_t i = 0; i < deletions->count; i++)
-        append_message_delete(plugin, deletions->store_ids[i]);
+    for (size_t i = 0; i < deletions->count; i++) {
+        // When the broker told of it, the backlog may not have been complete.
+        if (!backlog_keeps_message(plugin, deletions->store_ids[i]))
+            append_message_delete(plugin, deletions->store_ids[i]);
+    }
     deletions_release(deletions);
     deletions->looping = true;
 }

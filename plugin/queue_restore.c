@@ -350,8 +350,7 @@ int queue_restore_add(struct queue_restore *restore, const struct queued *queued
     return outgoing_add(restore, &outgoing, err);
 }
 
-int queue_restore_finish(struct queue_restore *restore, struct store_error *err)
+void queue_restore_finish(struct queue_restore *restore)
 {
     session_end(restore);
-    return backlog_ready(&restore->plugin->backlog, err);
 }

@@ -24,7 +24,7 @@ void queue_restore_free(struct queue_restore *restore); // NULL is fine
 // The next entry of the walk over all queues.
 int queue_restore_add(struct queue_restore *restore, const struct queued *queued,
                       struct store_error *err);
-int queue_restore_finish(struct queue_restore *restore, struct store_error *err);
+void queue_restore_finish(struct queue_restore *restore);
 
 // The broker has moved an entry in flight, or has deleted it, while plugin->moving was set.
 void queue_restore_moved(struct queue_restore *restore, uint64_t cmsg_id);

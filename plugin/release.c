@@ -379,10 +379,14 @@ static int recipient_give(struct release *release, const struct recipient *recip
                                        .direction = mosq_bmd_out,
                                        .state = QUEUE_STATE_QUEUED};
     int added = mosquitto_persist_client_msg_add(&msg);
-    // A full queue drops what is published to it, now as then.
-    if (added == BROKER_QUEUED_OR_DROPPED || added == MOSQ_ERR_NOT_FOUND)
+    if (added == MOSQ_ERR_NOT_FOUND)
         return 0;
-    if (added)
+    // A queue that is full now need not have been then, when the client was connected.
+    if (added == BROKER_QUEUED_OR_DROPPED) {
+        rc = backlog_add(&plugin->backlog, &event.queued, mid, err);
+        if (rc)
+            return rc;
+    } else if (added)
         return restore_failed(err, added, "message %llu for session %.200s",
                               (unsigned long long)event.queued.store_id, recipient->client_id);
     append_event(plugin, &event);

@@ -190,9 +190,11 @@ static int restore_all(struct restore *restore)
         (rc = store_each_retained(view, on_retained, restore, err)) ||
         (rc = store_each_session(view, on_session, restore, err)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, restore, err)) ||
-        (rc = store_each_queued(view, everyone, on_queued, restore, err)) ||
-        (rc = queue_restore_finish(restore->queue, err)) ||
-        (rc = release_finish(restore->release, view, err)))
+        (rc = store_each_queued(view, everyone, on_queued, restore, err)))
+        return rc;
+    queue_restore_finish(restore->queue);
+    if ((rc = release_finish(restore->release, view, err)) ||
+        (rc = backlog_ready(&restore->plugin->backlog, err)))
         return rc;
     // Last, so that a will queues up behind what its subscribers were already owed.
     return wills_restore(restore->plugin, &restore->view, &restore->lookup, &restore->counts->wills,

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import cli
-from helpers import offline_session
+from helpers import expect_received, numbers, offline_session, publish_numbers
 from wire import PUBREC
 
 
@@ -15,7 +15,7 @@ from wire import PUBREC
 class Cut:
     """Sessions that subscribe, and a broker that was killed while it released a message to them."""
 
-    def __init__(self, broker, client, sessions):
+    def __init__(self, broker, client, sessions, before=lambda cut: None):
         self.broker, self.sessions = broker, {}
         for name, topics in sessions.items():
             session = client(broker, name, version=5)
@@ -23,6 +23,7 @@ class Cut:
                 session.subscribe(topic, qos=2)
             session.disconnect()
             self.sessions[name] = session
+        before(self)
         self.source = client(broker, "source")
         self.mid = self.source.send_publish("t/1", "once", 2)
         self.source.wait(PUBREC, self.mid)
@@ -44,7 +45,7 @@ class Cut:
                 if left[line["client_id"]] < 0:
                     continue
             lines.append(line)
-        at = [line["type"] for line in lines].index("message") + 1
+        at = [line["type"] for line in lines].index("queued")
         lines.insert(at, self.incoming)
         self.broker.store = self.broker.folder / "cut"
         file = self.broker.folder / "cut.jsonl"
@@ -96,3 +97,20 @@ def check(broker, cut, had, moved, expected):
     assert cut.copies() == expected
     broker.restart("kill")
     assert cut.copies() == expected
+
+
+@pytest.mark.parametrize("restarts", [0, 2])
+def test_a_reader_with_room_when_it_was_connected_gets_it(new_broker, client, publisher, restarts):
+    """Connected, it may have more waiting for it than a queue holds at the restart."""
+    broker = new_broker(conf=["max_queued_messages 5"]).start()
+
+    def read_slowly(cut):
+        cut.sessions["a"].connect()
+        publish_numbers(publisher(broker), 1, 40, topic="t/2")
+
+    cut = Cut(broker, client, {"a": ["t/#"], "b": ["t/1"]}, read_slowly)
+    cut.at({"a": 40, "b": 1}, {})
+    for _ in range(restarts):
+        broker.restart("kill")
+    expect_received(cut.sessions["a"], numbers(1, 40) + ["once"])
+    expect_received(cut.sessions["b"], ["once"])
