@@ -160,8 +160,6 @@ static int on_session_queued(void *user, const struct queued *queued)
     struct release *release = look->release;
     if (queued->direction != QUEUE_IN)
         return LOOKED_ENOUGH; // the incoming ones come first
-    if (queued->state != QUEUE_STATE_WAIT_FOR_PUBREL)
-        return 0;
     void *items = release->waiting;
     struct waiting waiting = {.store_id = queued->store_id,
                               .mid = queued->mid,

@@ -92,6 +92,13 @@ def test_a_group_of_which_another_member_has_it_is_done(broker, client):
     check(broker, cut, {"b": 1, "c": 1}, {"a": "b"}, {"a": 0, "b": 1, "c": 1})
 
 
+def test_a_release_of_what_came_in_flight_by_a_reconnect_is_finished_too(broker, client):
+    """The broker then gives an incoming message a state that is one of outgoing ones."""
+    cut = Cut(broker, client, {"a": ["t/#"], "b": ["t/1"]})
+    cut.incoming["state"] = "publish_qos2"
+    check(broker, cut, {"b": 1}, {}, {"a": 1, "b": 1})
+
+
 def check(broker, cut, had, moved, expected):
     cut.at(had, moved)
     assert cut.copies() == expected
