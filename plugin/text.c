@@ -35,6 +35,15 @@ void text_release(struct text *text)
     *text = (struct text){0};
 }
 
+// FNV-1a.
+uint32_t text_hash(const char *text)
+{
+    uint32_t hash = 2166136261u;
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
 char *text_for_broker(struct span span)
 {
     if (!span.data)

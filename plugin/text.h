@@ -17,6 +17,9 @@ struct text {
 const char *text_set(struct text *text, struct span span);
 void text_release(struct text *text);
 
+// For tables of client ids.
+uint32_t text_hash(const char *text);
+
 // A copy that the broker may own, with a zero byte behind it. NULL when out of memory, and for an
 // absent span.
 char *text_for_broker(struct span span);

@@ -4,88 +4,181 @@
 #include "clock.h"
 #include "log.h"
 #include "plugin.h"
+#include "text.h"
 
 #include <stdlib.h>
 
 struct will_delay {
-    struct will_delay *next;
     char *client_id;
-    unsigned hash; // of the client id, so that most others are told apart without reading them
-    uint32_t interval;
     int64_t due_time;
+    int32_t length;
+    uint32_t newer, older; // of the same length; a free place is chained by `older`
 };
 
-static unsigned hash_of(const char *client_id)
+// Those that wait equally long.
+struct will_delay_length {
+    int32_t length;
+    uint32_t newest;
+};
+
+// ---- lengths -------------------------------------------------------------------------------
+
+// Index of the first that is not longer.
+static size_t length_place(const struct will_delays *delays, int32_t length)
 {
-    unsigned hash = 2166136261u;
-    for (; *client_id; client_id++)
-        hash = (hash ^ (unsigned char)*client_id) * 16777619u;
-    return hash;
+    size_t low = 0, high = delays->lengths_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (delays->lengths[middle].length > length)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
-// Where the pointer to the client's entry stands, or the end of the list.
-static struct will_delay **place_of(struct will_delays *delays, const char *client_id)
+// Makes sure that the length is there. False: out of memory.
+static bool length_add(struct will_delays *delays, int32_t length)
 {
-    struct will_delay **place = &delays->first;
-    if (!*place)
-        return place;
-    unsigned hash = hash_of(client_id);
-    while (*place && ((*place)->hash != hash || strcmp((*place)->client_id, client_id) != 0))
-        place = &(*place)->next;
-    return place;
+    size_t at = length_place(delays, length);
+    if (at < delays->lengths_count && delays->lengths[at].length == length)
+        return true;
+    if (delays->lengths_count == delays->lengths_capacity) {
+        size_t capacity = delays->lengths_capacity ? 2 * delays->lengths_capacity : 16;
+        struct will_delay_length *lengths = realloc(delays->lengths, capacity * sizeof(*lengths));
+        if (!lengths)
+            return false;
+        delays->lengths = lengths;
+        delays->lengths_capacity = capacity;
+    }
+    memmove(delays->lengths + at + 1, delays->lengths + at,
+            (delays->lengths_count - at) * sizeof(*delays->lengths));
+    delays->lengths[at] = (struct will_delay_length){.length = length};
+    delays->lengths_count++;
+    return true;
 }
 
-static void entry_remove(struct will_delays *delays, struct will_delay **place)
+static void length_remove_unused(struct will_delays *delays, int32_t length)
 {
-    struct will_delay *entry = *place;
-    *place = entry->next;
-    if (delays->taken_back == entry)
-        delays->taken_back = NULL;
-    free(entry->client_id);
-    free(entry);
+    size_t at = length_place(delays, length);
+    if (delays->lengths[at].newest)
+        return;
+    delays->lengths_count--;
+    memmove(delays->lengths + at, delays->lengths + at + 1,
+            (delays->lengths_count - at) * sizeof(*delays->lengths));
+}
+
+// ---- wills ---------------------------------------------------------------------------------
+
+static uint32_t will_find(const struct will_delays *delays, const char *client_id)
+{
+    if (!delays->by_client.used)
+        return 0;
+    uint32_t at = text_hash(client_id), hash = at, will;
+    while ((will = hash_next(&delays->by_client, hash, &at))) {
+        if (strcmp(delays->wills[will - 1].client_id, client_id) == 0)
+            return will;
+    }
+    return 0;
+}
+
+// A place for one more; 0: out of memory.
+static uint32_t will_place(struct will_delays *delays)
+{
+    uint32_t will = delays->unused;
+    if (will) {
+        delays->unused = delays->wills[will - 1].older;
+        return will;
+    }
+    if (delays->wills_count == delays->wills_capacity) {
+        uint32_t capacity = delays->wills_capacity ? 2 * delays->wills_capacity : 16;
+        struct will_delay *wills = realloc(delays->wills, capacity * sizeof(*wills));
+        if (!wills)
+            return 0;
+        delays->wills = wills;
+        delays->wills_capacity = capacity;
+    }
+    return ++delays->wills_count;
+}
+
+static void will_place_free(struct will_delays *delays, uint32_t will)
+{
+    delays->wills[will - 1] = (struct will_delay){.older = delays->unused};
+    delays->unused = will;
+}
+
+// 0: out of memory.
+static uint32_t will_add(struct will_delays *delays, const char *client_id, int32_t length,
+                         int64_t due_time)
+{
+    char *copy = strdup(client_id);
+    uint32_t will = copy && hash_reserve(&delays->by_client) ? will_place(delays) : 0;
+    if (!will || !length_add(delays, length)) {
+        if (will)
+            will_place_free(delays, will);
+        free(copy);
+        return 0;
+    }
+    struct will_delay_length *equals = &delays->lengths[length_place(delays, length)];
+    delays->wills[will - 1] = (struct will_delay){
+        .client_id = copy, .due_time = due_time, .length = length, .older = equals->newest};
+    if (equals->newest)
+        delays->wills[equals->newest - 1].newer = will;
+    equals->newest = will;
+    hash_insert(&delays->by_client, text_hash(client_id), will);
+    return will;
+}
+
+static void will_remove(struct will_delays *delays, uint32_t will)
+{
+    struct will_delay gone = delays->wills[will - 1];
+    if (delays->taken_back == will)
+        delays->taken_back = 0;
+    hash_remove(&delays->by_client, text_hash(gone.client_id), will);
+    if (gone.older)
+        delays->wills[gone.older - 1].newer = gone.newer;
+    if (gone.newer)
+        delays->wills[gone.newer - 1].older = gone.older;
+    else
+        delays->lengths[length_place(delays, gone.length)].newest = gone.older;
+    length_remove_unused(delays, gone.length);
+    will_place_free(delays, will);
+    free(gone.client_id);
 }
 
 void will_delays_begin(struct plugin *plugin, const char *client_id, uint32_t interval,
                        int64_t due_time, bool ends)
 {
     struct will_delays *delays = &plugin->will_delays;
-    if (*place_of(delays, client_id))
+    if (will_find(delays, client_id))
         return;
-    struct will_delay *entry = malloc(sizeof(*entry));
-    char *copy = strdup(client_id);
-    if (!entry || !copy) {
-        // The will stays in the store: after a crash it is published twice rather than never.
+    uint32_t will = will_add(delays, client_id, (int32_t)interval, due_time);
+    // The will stays in the store: after a crash it is published twice rather than never.
+    if (!will)
         log_line(LOG_LEVEL_WARNING, "out of memory: the will of client %s may come twice",
                  client_id);
-        free(entry);
-        free(copy);
-        return;
-    }
-    struct will_delay **place = &delays->first;
-    while (*place && (*place)->interval < interval)
-        place = &(*place)->next;
-    *entry = (struct will_delay){.next = *place,
-                                 .client_id = copy,
-                                 .hash = hash_of(client_id),
-                                 .interval = interval,
-                                 .due_time = due_time};
-    *place = entry;
-    delays->taken_back = ends ? entry : NULL;
+    delays->taken_back = ends ? will : 0;
 }
 
 bool will_delays_keep(struct plugin *plugin, const char *client_id)
 {
     struct will_delays *delays = &plugin->will_delays;
-    const struct will_delay *entry = delays->taken_back;
-    delays->taken_back = NULL;
-    return entry && strcmp(entry->client_id, client_id) == 0;
+    uint32_t will = delays->taken_back;
+    delays->taken_back = 0;
+    return will && strcmp(delays->wills[will - 1].client_id, client_id) == 0;
 }
 
 void will_delays_end(struct plugin *plugin, const char *client_id)
 {
-    struct will_delay **place = place_of(&plugin->will_delays, client_id);
-    if (*place)
-        entry_remove(&plugin->will_delays, place);
+    uint32_t will = will_find(&plugin->will_delays, client_id);
+    if (will)
+        will_remove(&plugin->will_delays, will);
+}
+
+// The one that the broker would publish first, 0: none.
+static uint32_t will_first(const struct will_delays *delays)
+{
+    return delays->lengths_count ? delays->lengths[delays->lengths_count - 1].newest : 0;
 }
 
 // In each pass the broker calls us first and then publishes what was due at the end of the pass
@@ -93,21 +186,28 @@ void will_delays_end(struct plugin *plugin, const char *client_id)
 void will_delays_tick(struct plugin *plugin)
 {
     struct will_delays *delays = &plugin->will_delays;
-    delays->taken_back = NULL;
-    if (!delays->first && !delays->last_tick)
+    uint32_t will = will_first(delays);
+    delays->taken_back = 0;
+    if (!will && !delays->last_tick)
         return;
-    while (delays->first && delays->before_tick && delays->first->due_time <= delays->before_tick) {
+    while (will && delays->before_tick && delays->wills[will - 1].due_time <= delays->before_tick) {
         struct event event = {.type = RECORD_WILL_DELETE,
-                              .will.client_id = span_str(delays->first->client_id)};
+                              .will.client_id = span_str(delays->wills[will - 1].client_id)};
         append_event(plugin, &event);
-        entry_remove(delays, &delays->first);
+        will_remove(delays, will);
+        will = will_first(delays);
     }
-    delays->before_tick = delays->first ? delays->last_tick : 0;
-    delays->last_tick = delays->first ? clock_seconds() : 0;
+    delays->before_tick = will ? delays->last_tick : 0;
+    delays->last_tick = will ? clock_seconds() : 0;
 }
 
 void will_delays_release(struct plugin *plugin)
 {
-    while (plugin->will_delays.first)
-        entry_remove(&plugin->will_delays, &plugin->will_delays.first);
+    struct will_delays *delays = &plugin->will_delays;
+    for (uint32_t i = 0; i < delays->wills_count; i++)
+        free(delays->wills[i].client_id);
+    free(delays->wills);
+    free(delays->lengths);
+    hash_release(&delays->by_client);
+    *delays = (struct will_delays){0};
 }

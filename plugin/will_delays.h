@@ -9,22 +9,32 @@
 //
 // So the broker's list is kept a second time, in its order: by the length of the delay, the newest
 // of equals first. Once a second the broker publishes from its front what is due, up to the first
-// that is not.
+// that is not. It compares lengths by the sign of their difference in 32 bits: the longest ones
+// stand in front, and hold up all others for good.
 #ifndef PLUGIN_WILL_DELAYS_H
 #define PLUGIN_WILL_DELAYS_H
 
 #include "store/event.h"
+#include "store/hash.h"
 
 struct plugin;
 struct will_delay;
+struct will_delay_length;
 
-// Zero-initialise it.
+// Zero-initialise it. Wills are named by their index plus one, 0: none.
 struct will_delays {
-    struct will_delay *first;
+    struct will_delay *wills;
+    uint32_t wills_count; // places in use or free again
+    uint32_t wills_capacity;
+    uint32_t unused; // the first place that is free again
+    struct hash by_client;
+    struct will_delay_length *lengths; // the shortest last
+    size_t lengths_count;
+    size_t lengths_capacity;
     int64_t last_tick;   // when the last pass of the loop began, in seconds
     int64_t before_tick; // and the one before
     // One that began to wait when its session ended, of which the broker will say that it is gone.
-    struct will_delay *taken_back;
+    uint32_t taken_back;
 };
 
 // The client's will begins to wait, unless it does already. `ends`: its session does not.

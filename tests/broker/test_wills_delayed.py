@@ -4,10 +4,12 @@
 Real seconds must pass here, so several clients go through one end of a broker together, and a
 watcher notes when which will comes. Each test looks at one of them.
 """
+import json
 import time
 
 import pytest
 
+import cli
 from conftest import staged
 from helpers import offline_session
 from rawmqtt import Will, payloads
@@ -41,6 +43,10 @@ class Happening:
             time.sleep(0.02)
         self.watcher.disconnect()
         return came
+
+    def watch_on(self, seconds):
+        self.started = time.monotonic()
+        return self.watch(seconds)
 
     def look(self, seconds, seconds_again):
         self.came = self.watch(seconds)
@@ -109,6 +115,18 @@ def long_crash(request):
 
 
 @pytest.fixture(scope="module")
+def held_up(request):
+    for stage in staged(request):
+        happening = Happening(stage)
+        happening.owner("never", 0xFFFFFFFF, expiry=0xFFFFFFFF).drop()
+        happening.owner("held up", 1).drop()
+        happening.held_up = happening.watch_on(3)
+        happening.restart("kill")
+        happening.look(2, 1)
+        yield happening
+
+
+@pytest.fixture(scope="module")
 def clean_stop(request):
     for stage in staged(request):
         happening = Happening(stage)
@@ -166,6 +184,13 @@ def test_it_comes_with_the_end_of_its_session(long_crash):
     long_crash.expect_once("session ends", 0.9, 4.5)
 
 
+def test_held_up_by_a_longer_one_it_is_owed_after_the_crash(held_up):
+    """The broker puts the longest delays before the others, and publishes those no more."""
+    assert held_up.held_up == {}
+    held_up.expect_once("held up", 0, 1.5)
+    held_up.expect_never("never")
+
+
 @pytest.mark.parametrize("name", ["waiting", "connected"])
 def test_at_a_clean_stop_it_comes_once(clean_stop, name):
     """Trap 17: the broker publishes delayed wills while it stops, and tells nobody."""
@@ -174,3 +199,23 @@ def test_at_a_clean_stop_it_comes_once(clean_stop, name):
 
 def test_after_a_clean_disconnect_it_is_not_owed_after_a_stop_either(clean_stop):
     clean_stop.expect_never("disconnected")
+
+
+def test_very_many_do_not_hold_the_broker_up(stage):
+    """Going through all that wait for each that begins to would take the broker minutes."""
+    broker = stage.new_broker().start()
+    stage.client(broker, "0", version=5, will=Will("will/0", properties=[("will_delay", 3600)]))
+    broker.kill()
+    store, session, will = cli.Export(broker.store).lines
+    broker.store = broker.folder / "many"
+    file = broker.folder / "many.jsonl"
+    with open(file, "w", encoding="utf-8") as lines:
+        print(json.dumps(store), file=lines)
+        for number in range(60000):
+            for line in (session, will):
+                print(json.dumps({**line, "client_id": str(number)}), file=lines)
+    cli.run(broker.store, "import", str(file))
+    broker.start()
+    assert "60000 wills due" in broker.log()
+    for number in range(100):
+        stage.client(broker, str(number), version=5).disconnect()
