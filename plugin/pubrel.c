@@ -3,15 +3,118 @@
 
 #include "log.h"
 #include "plugin.h"
+#include "text.h"
 
 #include <stdlib.h>
 
 struct pubrel_entry {
-    char *client_id;
     uint64_t cmsg_id;
     uint16_t mid;
     bool in_flight;
 };
+
+struct pubrel_client {
+    char *client_id;
+    struct pubrel_entry *entries; // in the order of their numbers
+    size_t count;
+    size_t capacity;
+    size_t in_flight; // so many of them are
+};
+
+// ---- clients -------------------------------------------------------------------------------
+
+static struct pubrel_client *client_find(const struct pubrel *pubrel, const char *client_id)
+{
+    if (!pubrel->count)
+        return NULL;
+    uint32_t at = text_hash(client_id), hash = at, ref;
+    while ((ref = hash_next(&pubrel->by_client, hash, &at))) {
+        if (strcmp(pubrel->clients[ref - 1].client_id, client_id) == 0)
+            return &pubrel->clients[ref - 1];
+    }
+    return NULL;
+}
+
+// NULL: out of memory.
+static struct pubrel_client *client_add(struct pubrel *pubrel, const char *client_id)
+{
+    if (!hash_reserve(&pubrel->by_client))
+        return NULL;
+    if (pubrel->count == pubrel->capacity) {
+        uint32_t capacity = pubrel->capacity ? pubrel->capacity * 2 : 16;
+        struct pubrel_client *clients = realloc(pubrel->clients, capacity * sizeof(*clients));
+        if (!clients)
+            return NULL;
+        pubrel->clients = clients;
+        pubrel->capacity = capacity;
+    }
+    char *copy = strdup(client_id);
+    if (!copy)
+        return NULL;
+    struct pubrel_client *client = &pubrel->clients[pubrel->count++];
+    *client = (struct pubrel_client){.client_id = copy};
+    hash_insert(&pubrel->by_client, text_hash(copy), pubrel->count);
+    return client;
+}
+
+// The last one takes its place.
+static void client_remove(struct pubrel *pubrel, struct pubrel_client *client)
+{
+    uint32_t ref = (uint32_t)(client - pubrel->clients) + 1, last = pubrel->count;
+    hash_remove(&pubrel->by_client, text_hash(client->client_id), ref);
+    free(client->client_id);
+    free(client->entries);
+    if (ref != last) {
+        *client = pubrel->clients[last - 1];
+        hash_remove(&pubrel->by_client, text_hash(client->client_id), last);
+        hash_insert(&pubrel->by_client, text_hash(client->client_id), ref);
+    }
+    pubrel->count--;
+}
+
+// ---- entries -------------------------------------------------------------------------------
+
+// Index of the first whose number is not lower.
+static size_t entry_place(const struct pubrel_client *client, uint64_t cmsg_id)
+{
+    size_t low = 0, high = client->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (client->entries[middle].cmsg_id < cmsg_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct pubrel_entry *entry_find(const struct pubrel_client *client, uint64_t cmsg_id)
+{
+    size_t at = client ? entry_place(client, cmsg_id) : 0;
+    bool found = client && at < client->count && client->entries[at].cmsg_id == cmsg_id;
+    return found ? &client->entries[at] : NULL;
+}
+
+static bool entry_add(struct pubrel_client *client, struct pubrel_entry entry)
+{
+    if (client->count == client->capacity) {
+        size_t capacity = client->capacity ? client->capacity * 2 : 16;
+        struct pubrel_entry *entries = realloc(client->entries, capacity * sizeof(*entries));
+        if (!entries)
+            return false;
+        client->entries = entries;
+        client->capacity = capacity;
+    }
+    size_t at = entry_place(client, entry.cmsg_id);
+    memmove(client->entries + at + 1, client->entries + at,
+            (client->count - at) * sizeof(*client->entries));
+    client->entries[at] = entry;
+    client->count++;
+    client->in_flight += entry.in_flight;
+    return true;
+}
+
+// ---- what the broker does ------------------------------------------------------------------
 
 // Any message of the client, not just one on the list: the event does not tell which message it is,
 // and what is refused here is sent at the next connection like any message in flight.
@@ -22,13 +125,19 @@ static int on_message_out(int event, void *event_data, void *userdata)
     (void)event;
     if (!plugin->pubrel.due || publish->qos == 0)
         return MOSQ_ERR_SUCCESS;
-    const char *client_id = mosquitto_client_id(publish->client);
-    for (size_t i = 0; i < plugin->pubrel.count; i++) {
-        const struct pubrel_entry *entry = &plugin->pubrel.entries[i];
-        if (entry->in_flight && strcmp(entry->client_id, client_id) == 0)
-            return MOSQ_ERR_ACL_DENIED; // dropped quietly
-    }
-    return MOSQ_ERR_SUCCESS;
+    const struct pubrel_client *client =
+        client_find(&plugin->pubrel, mosquitto_client_id(publish->client));
+    return client && client->in_flight ? MOSQ_ERR_ACL_DENIED // dropped quietly
+                                       : MOSQ_ERR_SUCCESS;
+}
+
+static void listen_while_needed(struct plugin *plugin, uint32_t count_before)
+{
+    struct pubrel *pubrel = &plugin->pubrel;
+    if (!count_before || pubrel->count)
+        return;
+    pubrel->due = false;
+    mosquitto_callback_unregister(plugin->identifier, MOSQ_EVT_MESSAGE_OUT, on_message_out, NULL);
 }
 
 void pubrel_defer(struct plugin *plugin, const char *client_id, uint64_t cmsg_id, uint16_t mid,
@@ -39,111 +148,110 @@ void pubrel_defer(struct plugin *plugin, const char *client_id, uint64_t cmsg_id
     if (pubrel->count == 0)
         rc = mosquitto_callback_register(plugin->identifier, MOSQ_EVT_MESSAGE_OUT, on_message_out,
                                          NULL, plugin);
-    if (rc == MOSQ_ERR_SUCCESS && pubrel->count == pubrel->capacity) {
-        size_t capacity = pubrel->capacity ? pubrel->capacity * 2 : 16;
-        struct pubrel_entry *entries = realloc(pubrel->entries, capacity * sizeof(*entries));
-        if (entries) {
-            pubrel->entries = entries;
-            pubrel->capacity = capacity;
-        } else {
-            rc = MOSQ_ERR_NOMEM;
-        }
-    }
-    char *copy = strdup(client_id);
-    if (rc || !copy) {
+    struct pubrel_client *client = client_find(pubrel, client_id);
+    if (rc == MOSQ_ERR_SUCCESS && !client)
+        client = client_add(pubrel, client_id);
+    struct pubrel_entry entry = {.cmsg_id = cmsg_id, .mid = mid, .in_flight = in_flight};
+    if (rc || !client || !entry_add(client, entry)) {
         log_line(LOG_LEVEL_ERROR,
                  "QoS 2 message %u of client %s would be sent twice (%s); the broker ends", mid,
                  client_id, mosquitto_strerror(rc ? rc : MOSQ_ERR_NOMEM));
         plugin_die();
     }
-    pubrel->entries[pubrel->count++] = (struct pubrel_entry){
-        .client_id = copy, .cmsg_id = cmsg_id, .mid = mid, .in_flight = in_flight};
     pubrel->due |= in_flight;
-}
-
-static void entry_remove(struct plugin *plugin, size_t i)
-{
-    struct pubrel *pubrel = &plugin->pubrel;
-    free(pubrel->entries[i].client_id);
-    // The order of the rest is the order in which they were sent: it does not matter here.
-    pubrel->entries[i] = pubrel->entries[--pubrel->count];
-    if (pubrel->count == 0) {
-        pubrel->due = false;
-        mosquitto_callback_unregister(plugin->identifier, MOSQ_EVT_MESSAGE_OUT, on_message_out,
-                                      NULL);
-    }
 }
 
 bool pubrel_updated(struct plugin *plugin, const char *client_id, uint64_t cmsg_id)
 {
-    struct pubrel *pubrel = &plugin->pubrel;
-    for (size_t i = 0; i < pubrel->count; i++) {
-        struct pubrel_entry *entry = &pubrel->entries[i];
-        if (entry->cmsg_id == cmsg_id && strcmp(entry->client_id, client_id) == 0) {
-            // The broker tells of a message that waits in the queue only when it leaves it.
-            entry->in_flight = true;
-            pubrel->due = true;
-            return true;
-        }
-    }
-    return false;
+    struct pubrel_client *client = client_find(&plugin->pubrel, client_id);
+    struct pubrel_entry *entry = entry_find(client, cmsg_id);
+    if (!entry)
+        return false;
+    // The broker tells of a message that waits in the queue only when it leaves it.
+    client->in_flight += !entry->in_flight;
+    entry->in_flight = true;
+    plugin->pubrel.due = true;
+    return true;
 }
 
 void pubrel_deleted(struct plugin *plugin, const char *client_id, uint64_t cmsg_id)
 {
     struct pubrel *pubrel = &plugin->pubrel;
-    for (size_t i = 0; i < pubrel->count; i++) {
-        if (pubrel->entries[i].cmsg_id == cmsg_id &&
-            strcmp(pubrel->entries[i].client_id, client_id) == 0) {
-            entry_remove(plugin, i);
-            return;
-        }
-    }
+    struct pubrel_client *client = client_find(pubrel, client_id);
+    struct pubrel_entry *entry = entry_find(client, cmsg_id);
+    uint32_t before = pubrel->count;
+    if (!entry)
+        return;
+    client->in_flight -= entry->in_flight;
+    size_t behind = client->count - (size_t)(entry - client->entries) - 1;
+    memmove(entry, entry + 1, behind * sizeof(*entry));
+    if (--client->count == 0)
+        client_remove(pubrel, client);
+    listen_while_needed(plugin, before);
 }
 
 void pubrel_client_deleted(struct plugin *plugin, const char *client_id)
 {
-    for (size_t i = plugin->pubrel.count; i-- > 0;) {
-        if (strcmp(plugin->pubrel.entries[i].client_id, client_id) == 0)
-            entry_remove(plugin, i);
+    struct pubrel *pubrel = &plugin->pubrel;
+    struct pubrel_client *client = client_find(pubrel, client_id);
+    uint32_t before = pubrel->count;
+    if (client)
+        client_remove(pubrel, client);
+    listen_while_needed(plugin, before);
+}
+
+// Puts all of the client that are in flight right, and takes them off the list.
+static void client_settle(struct pubrel_client *client)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < client->count; i++) {
+        const struct pubrel_entry entry = client->entries[i];
+        struct mosquitto_client_msg state = {.clientid = client->client_id,
+                                             .mid = entry.mid,
+                                             .direction = mosq_bmd_out,
+                                             .qos = 2,
+                                             .state = QUEUE_STATE_WAIT_FOR_PUBCOMP};
+        if (entry.in_flight)
+            mosquitto_persist_client_msg_update(&state);
+        else
+            client->entries[left++] = entry;
     }
+    client->count = left;
+    client->in_flight = 0;
 }
 
 void pubrel_tick(struct plugin *plugin)
 {
     struct pubrel *pubrel = &plugin->pubrel;
-    while (pubrel->due) {
-        // All that are in flight of one client, then one kick.
-        char *client_id = NULL;
-        for (size_t i = pubrel->count; i-- > 0;) {
-            struct pubrel_entry *entry = &pubrel->entries[i];
-            if (!entry->in_flight || (client_id && strcmp(client_id, entry->client_id) != 0))
-                continue;
-            if (!client_id && !(client_id = strdup(entry->client_id)))
-                return; // the next pass tries again
-            struct mosquitto_client_msg state = {.clientid = client_id,
-                                                 .mid = entry->mid,
-                                                 .direction = mosq_bmd_out,
-                                                 .qos = 2,
-                                                 .state = QUEUE_STATE_WAIT_FOR_PUBCOMP};
-            mosquitto_persist_client_msg_update(&state);
-            entry_remove(plugin, i);
-        }
+    if (!pubrel->due)
+        return;
+    pubrel->due = false;
+    // From the end: what takes the place of one that is removed has had its turn. The kick may end
+    // a session.
+    for (uint32_t i = pubrel->count; i > 0; i = i - 1 < pubrel->count ? i - 1 : pubrel->count) {
+        struct pubrel_client *client = &pubrel->clients[i - 1];
+        char *client_id = client->in_flight ? strdup(client->client_id) : NULL;
+        uint32_t before = pubrel->count;
+        pubrel->due |= client->in_flight && !client_id; // the next pass tries again
         if (!client_id)
-            pubrel->due = false;
-        else
-            mosquitto_kick_client_by_clientid(client_id, false);
+            continue;
+        client_settle(client);
+        if (client->count == 0)
+            client_remove(pubrel, client);
+        listen_while_needed(plugin, before);
+        mosquitto_kick_client_by_clientid(client_id, false);
         free(client_id);
     }
 }
 
 void pubrel_release(struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->pubrel.count; i++)
-        free(plugin->pubrel.entries[i].client_id);
-    if (plugin->pubrel.count)
-        mosquitto_callback_unregister(plugin->identifier, MOSQ_EVT_MESSAGE_OUT, on_message_out,
-                                      NULL);
-    free(plugin->pubrel.entries);
-    plugin->pubrel = (struct pubrel){0};
+    struct pubrel *pubrel = &plugin->pubrel;
+    uint32_t before = pubrel->count;
+    while (pubrel->count)
+        client_remove(pubrel, &pubrel->clients[pubrel->count - 1]);
+    listen_while_needed(plugin, before);
+    free(pubrel->clients);
+    hash_release(&pubrel->by_client);
+    *pubrel = (struct pubrel){0};
 }

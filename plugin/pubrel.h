@@ -12,9 +12,10 @@
 #define PLUGIN_PUBREL_H
 
 #include "store/event.h"
+#include "store/hash.h"
 
 struct plugin;
-struct pubrel_entry;
+struct pubrel_client;
 
 // Whether an outgoing message in this state has had its PUBREC: it must not be published again.
 static inline bool state_is_pubrel(unsigned state)
@@ -24,10 +25,11 @@ static inline bool state_is_pubrel(unsigned state)
 
 // Zero-initialise it.
 struct pubrel {
-    struct pubrel_entry *entries;
-    size_t count;
-    size_t capacity;
-    bool due; // one of them is in flight
+    struct pubrel_client *clients; // with a message on the list
+    uint32_t count;
+    uint32_t capacity;
+    struct hash by_client; // index plus one
+    bool due;              // one of the messages is in flight
 };
 
 // Takes a message on the list. Ends the process if there is no memory for it.

@@ -84,13 +84,20 @@ static uint16_t mid_unused(const struct queue_restore *restore)
 
 // ---- in flight -----------------------------------------------------------------------------
 
+static int compare_pubrecs(const void *a, const void *b)
+{
+    uint64_t left = ((const struct pubrec_entry *)a)->cmsg_id;
+    uint64_t right = ((const struct pubrec_entry *)b)->cmsg_id;
+    return left < right ? -1 : left > right;
+}
+
+// They came in the order of their numbers.
 static struct pubrec_entry *pubrec_find(struct queue_restore *restore, uint64_t cmsg_id)
 {
-    for (size_t i = 0; i < restore->pubrecs_count; i++) {
-        if (restore->pubrecs[i].cmsg_id == cmsg_id)
-            return &restore->pubrecs[i];
-    }
-    return NULL;
+    struct pubrec_entry key = {.cmsg_id = cmsg_id};
+    return restore->pubrecs_count ? bsearch(&key, restore->pubrecs, restore->pubrecs_count,
+                                            sizeof(key), compare_pubrecs)
+                                  : NULL;
 }
 
 void queue_restore_moved(struct queue_restore *restore, uint64_t cmsg_id)
