@@ -177,6 +177,28 @@ def test_more_wait_for_pubcomp_than_may_be_in_flight(new_broker, client, publish
     assert sent(session) == []
 
 
+def test_what_comes_in_flight_later_is_not_published_either(new_broker, client, publisher, how):
+    """The client may have forgotten it at its PUBREL, and would take it for a new message."""
+    broker = new_broker(conf=["max_inflight_messages 100"]).start()
+    session = offline_session(broker, client, qos=2)
+    publish_numbers(publisher(broker), 1, 30, 2)
+    session.connect()
+    mids = [mid for mid, _ in receive(session, 30)]
+    pubrec(session, mids)
+    broker.end(how)
+    broker.conf = []
+    broker.start()
+    session.connect()
+    for mid in mids[:20]:
+        assert session.next(PUBREL).mid == mid
+    session.ack(PUBCOMP, mids[0])
+    with pytest.raises(ConnectionLost):
+        assert not session.next()
+    session.connect()
+    assert [(found.type, found.mid) for found in session.peek()] == \
+        [(PUBREL, mid) for mid in mids[1:21]]
+
+
 def test_pubcomp_in_any_order(broker, publisher, session, how):
     publish_numbers(publisher(broker), 1, 10, 2)
     session.connect()
