@@ -34,6 +34,7 @@ struct recipient {
 struct recipients {
     struct recipient *items;
     size_t count, capacity;
+    struct hash by_id; // index plus one
 };
 
 struct release {
@@ -48,7 +49,6 @@ struct release {
     const struct waiting *begun; // the one that somebody has; the broker handles one at a time
     struct recipients served;    // in the order of client ids, as the walk gives them
     struct recipients owed;      // plain copies in that order, then those for share groups
-    size_t owed_plain;           // of them, one a client
     struct recipients groups;    // one member each of the share groups that match; `client_id` is
                                  // the group's filter with "$share/" in front
     struct message message;      // valid until the next call on `lookup`
@@ -78,6 +78,7 @@ static void recipients_release(struct recipients *recipients)
     for (size_t i = 0; i < recipients->count; i++)
         free(recipients->items[i].client_id);
     free(recipients->items);
+    hash_release(&recipients->by_id);
 }
 
 void release_free(struct release *release)
@@ -114,7 +115,8 @@ static bool items_grow(void **items, size_t count, size_t *capacity, size_t item
 static struct recipient *recipients_add(struct recipients *recipients, struct span client_id)
 {
     void *items = recipients->items;
-    if (!items_grow(&items, recipients->count, &recipients->capacity, sizeof(struct recipient)))
+    if (!items_grow(&items, recipients->count, &recipients->capacity, sizeof(struct recipient)) ||
+        !hash_reserve(&recipients->by_id))
         return NULL;
     recipients->items = items;
     struct recipient *recipient = &recipients->items[recipients->count];
@@ -123,16 +125,21 @@ static struct recipient *recipients_add(struct recipients *recipients, struct sp
     if (!recipient->client_id)
         return NULL;
     recipients->count++;
+    hash_insert(&recipients->by_id, text_hash(recipient->client_id), (uint32_t)recipients->count);
     return recipient;
 }
 
-// Few of these lists are long, and a message has at most one release under way.
+static bool recipient_is(const struct recipient *recipient, struct span client_id)
+{
+    return span_equal(span_of(recipient->client_id, recipient->client_id_len), client_id);
+}
+
 static struct recipient *recipients_find(const struct recipients *recipients, struct span client_id)
 {
-    for (size_t i = 0; i < recipients->count; i++) {
-        struct recipient *recipient = &recipients->items[i];
-        if (span_equal(span_of(recipient->client_id, recipient->client_id_len), client_id))
-            return recipient;
+    uint32_t hash = text_span_hash(client_id), at = hash, ref;
+    while ((ref = hash_next(&recipients->by_id, hash, &at))) {
+        if (recipient_is(&recipients->items[ref - 1], client_id))
+            return &recipients->items[ref - 1];
     }
     return NULL;
 }
@@ -141,8 +148,7 @@ static struct recipient *recipients_find(const struct recipients *recipients, st
 static struct recipient *recipients_last(const struct recipients *recipients, struct span client_id)
 {
     struct recipient *last = recipients->count ? &recipients->items[recipients->count - 1] : NULL;
-    bool its = last && span_equal(span_of(last->client_id, last->client_id_len), client_id);
-    return its ? last : NULL;
+    return last && recipient_is(last, client_id) ? last : NULL;
 }
 
 // ---- what waits ----------------------------------------------------------------------------
@@ -333,11 +339,10 @@ static int recipient_next_mid(struct release *release, const struct recipient *r
     struct span client_id = span_of(recipient->client_id, recipient->client_id_len);
     uint16_t mid = 0;
     int rc = store_each_queued(release->lookup, client_id, on_last_mid, &mid, err);
-    const struct recipient *items = release->owed.items;
-    size_t earlier = recipient < items + release->owed_plain ? 0 : (size_t)(recipient - items);
-    while (rc == 0 && earlier-- > 0) {
-        const struct recipient *other = &items[earlier];
-        if (other->qos && span_equal(span_of(other->client_id, other->client_id_len), client_id))
+    uint32_t hash = text_span_hash(client_id), at = hash, ref;
+    while (rc == 0 && (ref = hash_next(&release->owed.by_id, hash, &at))) {
+        const struct recipient *other = &release->owed.items[ref - 1];
+        if (other < recipient && other->qos && recipient_is(other, client_id))
             mid = mid_next(mid);
     }
     *ret_mid = mid_next(mid);
@@ -434,7 +439,6 @@ static int release_complete(struct release *release, struct store_view *view,
     if ((rc = retained_settle(release, topic, err)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, &look, err)))
         return rc;
-    release->owed_plain = release->owed.count;
     look.groups = true;
     if ((rc = store_each_subscription(view, everyone, on_subscription, &look, err)))
         return rc;

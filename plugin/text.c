@@ -36,12 +36,18 @@ void text_release(struct text *text)
 }
 
 // FNV-1a.
+uint32_t text_span_hash(struct span span)
+{
+    const uint8_t *bytes = (const uint8_t *)span.data;
+    uint32_t hash = 2166136261u;
+    for (uint32_t i = 0; i < span.len; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    return hash;
+}
+
 uint32_t text_hash(const char *text)
 {
-    uint32_t hash = 2166136261u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash;
+    return text_span_hash(span_str(text));
 }
 
 char *text_for_broker(struct span span)

@@ -19,6 +19,7 @@ void text_release(struct text *text);
 
 // For tables of client ids.
 uint32_t text_hash(const char *text);
+uint32_t text_span_hash(struct span span);
 
 // A copy that the broker may own, with a zero byte behind it. NULL when out of memory, and for an
 // absent span.
