@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "restore.h"
 
+#include "clock.h"
 #include "plugin.h"
 #include "queue_restore.h"
 #include "release.h"
+#include "session_order.h"
 #include "text.h"
 #include "wills.h"
 
@@ -18,6 +20,8 @@ struct restore {
     struct store_error *err;
     struct text client_id;
     struct text filter;
+    struct session_order order;
+    int64_t begin_time;
     struct queue_restore *queue;
     struct release *release;
 };
@@ -155,6 +159,12 @@ static int on_session(void *user, const struct session *session)
     return 0;
 }
 
+static int on_session_noted(void *user, const struct session *session)
+{
+    struct restore *restore = user;
+    return session_order_add(&restore->order, session, restore->begin_time, restore->err);
+}
+
 static int on_subscription(void *user, const struct subscription *subscription)
 {
     struct restore *restore = user;
@@ -188,7 +198,8 @@ static int restore_all(struct restore *restore)
     int rc;
     if ((rc = store_each_message_ahead(view, on_message, restore, err)) ||
         (rc = store_each_retained(view, on_retained, restore, err)) ||
-        (rc = store_each_session(view, on_session, restore, err)) ||
+        (rc = store_each_session(view, on_session_noted, restore, err)) ||
+        (rc = session_order_each(&restore->order, view, on_session, restore, err)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, restore, err)) ||
         (rc = store_each_queued(view, everyone, on_queued, restore, err)))
         return rc;
@@ -204,7 +215,8 @@ static int restore_all(struct restore *restore)
 int restore_run(struct plugin *plugin, struct restore_counts *ret_counts, struct store_error *err)
 {
     struct restore_counts counts = {0};
-    struct restore restore = {.plugin = plugin, .counts = &counts, .err = err};
+    struct restore restore = {
+        .plugin = plugin, .counts = &counts, .err = err, .begin_time = clock_seconds()};
     int rc = store_view_open(&restore.view, plugin->store, err);
     if (rc == 0)
         rc = store_view_open(&restore.lookup, plugin->store, err);
@@ -214,6 +226,7 @@ int restore_run(struct plugin *plugin, struct restore_counts *ret_counts, struct
         rc = release_new(&restore.release, plugin, restore.lookup, err);
     if (rc == 0)
         rc = restore_all(&restore);
+    session_order_release(&restore.order);
     release_free(restore.release);
     queue_restore_free(restore.queue);
     store_view_close(restore.lookup);

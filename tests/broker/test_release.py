@@ -2,8 +2,6 @@
 """A release of a QoS 2 message that was cut short between two copies (test_qos2_fan_out.py hits such
 moments by chance). The store is made as it is then: the publisher's packet id still stands in it,
 and some of the copies do not."""
-import json
-
 import pytest
 
 import cli
@@ -47,10 +45,7 @@ class Cut:
             lines.append(line)
         at = [line["type"] for line in lines].index("queued")
         lines.insert(at, self.incoming)
-        self.broker.store = self.broker.folder / "cut"
-        file = self.broker.folder / "cut.jsonl"
-        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        cli.run(self.broker.store, "import", str(file))
+        cli.import_lines(self.broker, lines)
         self.broker.start()
         self.source.connect()
         assert self.source.session_present

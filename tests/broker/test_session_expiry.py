@@ -4,6 +4,7 @@
 Real seconds must pass here, so many sessions go through one end of a broker together: it is down
 for 3 seconds, and runs for 3 more before the sessions come back. Each test looks at one of them.
 """
+import random
 import re
 import time
 
@@ -198,3 +199,19 @@ def test_a_reload_leaves_restored_sessions_their_interval(broker, client, publis
         assert after[name] == before[name], name
     session.connect()
     assert payloads(session.drain()) == numbers(1, 3)
+
+
+def test_very_many_are_there_soon(broker, client):
+    """In the order of their client ids the broker would compare each with most of the others, and
+    begin after many minutes."""
+    offline_session(broker, client, version=5)
+    broker.kill()
+    store, session, *_ = cli.Export(broker.store).lines
+    now, order = int(time.time()), random.Random(1)
+    cli.import_lines(broker, [store] + [
+        {**session, "client_id": str(number), "session_expiry_time": now + order.randrange(3600, 7200)}
+        for number in range(100000)])
+    broker.start()
+    assert "restored 100000 sessions" in broker.log()
+    for number in range(0, 100000, 9999):
+        assert client(broker, str(number), version=5).session_present

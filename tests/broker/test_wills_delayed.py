@@ -4,7 +4,6 @@
 Real seconds must pass here, so several clients go through one end of a broker together, and a
 watcher notes when which will comes. Each test looks at one of them.
 """
-import json
 import time
 
 import pytest
@@ -207,14 +206,8 @@ def test_very_many_do_not_hold_the_broker_up(stage):
     stage.client(broker, "0", version=5, will=Will("will/0", properties=[("will_delay", 3600)]))
     broker.kill()
     store, session, will = cli.Export(broker.store).lines
-    broker.store = broker.folder / "many"
-    file = broker.folder / "many.jsonl"
-    with open(file, "w", encoding="utf-8") as lines:
-        print(json.dumps(store), file=lines)
-        for number in range(60000):
-            for line in (session, will):
-                print(json.dumps({**line, "client_id": str(number)}), file=lines)
-    cli.run(broker.store, "import", str(file))
+    cli.import_lines(broker, [store] + [{**line, "client_id": str(number)}
+                                        for number in range(60000) for line in (session, will)])
     broker.start()
     assert "60000 wills due" in broker.log()
     for number in range(100):
