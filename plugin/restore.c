@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "restore.h"
 
+#include "client_order.h"
 #include "clock.h"
 #include "plugin.h"
 #include "queue_restore.h"
 #include "release.h"
-#include "session_order.h"
 #include "text.h"
 #include "wills.h"
 
@@ -20,7 +20,7 @@ struct restore {
     struct store_error *err;
     struct text client_id;
     struct text filter;
-    struct session_order order;
+    struct client_order order;
     int64_t begin_time;
     struct queue_restore *queue;
     struct release *release;
@@ -118,9 +118,8 @@ static int session_has_will(struct restore *restore, const struct session *sessi
     return rc == STORE_ENOTFOUND ? 0 : rc;
 }
 
-static int on_session(void *user, const struct session *session)
+static int on_session(struct restore *restore, const struct session *session)
 {
-    struct restore *restore = user;
     bool has_will = false;
     int rc = 0;
     if ((session->connected || session->will_delay_interval) &&
@@ -159,10 +158,25 @@ static int on_session(void *user, const struct session *session)
     return 0;
 }
 
+// By the time at which the broker lets it expire, about. The interval of one that was connected
+// begins now.
 static int on_session_noted(void *user, const struct session *session)
 {
     struct restore *restore = user;
-    return session_order_add(&restore->order, session, restore->begin_time, restore->err);
+    int64_t time = restore->begin_time + session->session_expiry_interval;
+    if (!session->connected && session->session_expiry_time)
+        time = session->session_expiry_time;
+    else if (session->session_expiry_interval == SESSION_EXPIRY_NEVER)
+        time = INT64_MAX;
+    return client_order_add(&restore->order, session->client_id, time, restore->err);
+}
+
+static int on_session_in_order(void *user, struct span client_id)
+{
+    struct restore *restore = user;
+    struct session session;
+    int rc = store_get_session(restore->view, client_id, &session, restore->err);
+    return rc ? rc : on_session(restore, &session);
 }
 
 static int on_subscription(void *user, const struct subscription *subscription)
@@ -199,7 +213,7 @@ static int restore_all(struct restore *restore)
     if ((rc = store_each_message_ahead(view, on_message, restore, err)) ||
         (rc = store_each_retained(view, on_retained, restore, err)) ||
         (rc = store_each_session(view, on_session_noted, restore, err)) ||
-        (rc = session_order_each(&restore->order, view, on_session, restore, err)) ||
+        (rc = client_order_each(&restore->order, on_session_in_order, restore)) ||
         (rc = store_each_subscription(view, everyone, on_subscription, restore, err)) ||
         (rc = store_each_queued(view, everyone, on_queued, restore, err)))
         return rc;
@@ -226,7 +240,7 @@ int restore_run(struct plugin *plugin, struct restore_counts *ret_counts, struct
         rc = release_new(&restore.release, plugin, restore.lookup, err);
     if (rc == 0)
         rc = restore_all(&restore);
-    session_order_release(&restore.order);
+    client_order_release(&restore.order);
     release_free(restore.release);
     queue_restore_free(restore.queue);
     store_view_close(restore.lookup);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "wills.h"
 
+#include "client_order.h"
 #include "clock.h"
 #include "plugin.h"
 #include "restore.h"
@@ -8,9 +9,11 @@
 
 struct publishing {
     struct plugin *plugin;
+    struct store_view *walk;
     struct store_view *lookup;
     struct store_error *err;
-    bool restoring; // not yet within the broker's loop
+    struct client_order delayed; // those that will wait: the broker gets them last
+    bool restoring;              // not yet within the broker's loop
     int64_t restored_time;
     uint64_t count;
     uint64_t left;
@@ -155,15 +158,36 @@ static int on_will(void *user, const struct will *will)
     }
     // It may have expired since the restore, if the broker took long to begin.
     bool has_session = rc == 0 && mosquitto_client(wills->client_id.data);
-    return has_session ? will_of_session(wills, will, &session) : will_without_session(wills, will);
+    if (!has_session)
+        return will_without_session(wills, will);
+    uint32_t delay = wills_delay_left(&session);
+    // As the broker compares them, see will_delays.h.
+    return delay ? client_order_add(&wills->delayed, will->client_id, (int32_t)delay, wills->err)
+                 : will_of_session(wills, will, &session);
 }
 
-static int wills_walk(struct publishing *wills, struct store_view *walk)
+static int on_delayed_will(void *user, struct span client_id)
+{
+    struct publishing *wills = user;
+    struct session session;
+    struct will will;
+    int rc = store_get_session(wills->lookup, client_id, &session, wills->err);
+    if (rc == 0)
+        rc = store_get_will(wills->walk, client_id, &will, wills->err);
+    if (rc == 0 && !text_set(&wills->client_id, client_id))
+        rc = error_set(wills->err, STORE_ENOMEM, "out of memory");
+    return rc ? rc : will_of_session(wills, &will, &session);
+}
+
+static int wills_walk(struct publishing *wills)
 {
     bool before = wills->plugin->restoring;
     wills->plugin->restoring = true;
-    int rc = store_each_will(walk, on_will, wills, wills->err);
+    int rc = store_each_will(wills->walk, on_will, wills, wills->err);
+    if (rc == 0)
+        rc = client_order_each(&wills->delayed, on_delayed_will, wills);
     wills->plugin->restoring = before;
+    client_order_release(&wills->delayed);
     text_release(&wills->client_id);
     text_release(&wills->topic);
     return rc;
@@ -173,11 +197,12 @@ int wills_restore(struct plugin *plugin, struct store_view **walk, struct store_
                   uint64_t *ret_count, struct store_error *err)
 {
     struct publishing wills = {.plugin = plugin,
+                               .walk = *walk,
                                .lookup = *lookup,
                                .err = err,
                                .restoring = true,
                                .restored_time = clock_seconds()};
-    int rc = wills_walk(&wills, *walk);
+    int rc = wills_walk(&wills);
     if (rc)
         return rc;
     *ret_count = wills.count;
@@ -191,10 +216,11 @@ int wills_restore(struct plugin *plugin, struct store_view **walk, struct store_
 int wills_publish(struct plugin *plugin, struct store_error *err)
 {
     struct publishing wills = {.plugin = plugin,
+                               .walk = plugin->wills.walk,
                                .lookup = plugin->wills.lookup,
                                .err = err,
                                .restored_time = plugin->wills.restored_time};
-    int rc = wills_walk(&wills, plugin->wills.walk);
+    int rc = wills_walk(&wills);
     if (rc == 0)
         wills_release(&plugin->wills);
     return rc;

@@ -206,8 +206,11 @@ def test_very_many_do_not_hold_the_broker_up(stage):
     stage.client(broker, "0", version=5, will=Will("will/0", properties=[("will_delay", 3600)]))
     broker.kill()
     store, session, will = cli.Export(broker.store).lines
-    cli.import_lines(broker, [store] + [{**line, "client_id": str(number)}
-                                        for number in range(60000) for line in (session, will)])
+    lines = [store]
+    for number in range(60000):
+        session["will_delay_interval"] = 3600 + number * 7919 % 3600
+        lines += [{**line, "client_id": str(number)} for line in (session, will)]
+    cli.import_lines(broker, lines)
     broker.start()
     assert "60000 wills due" in broker.log()
     for number in range(100):
