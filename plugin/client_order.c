@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "client_order.h"
 
+#include "items.h"
+
 #include <stdlib.h>
 
 struct client_place {
@@ -9,32 +11,12 @@ struct client_place {
     uint32_t client_id_len;
 };
 
-// Makes room for `more` items behind `count`. Returns whether there is.
-static bool items_grow(void **items, size_t count, size_t more, size_t *capacity, size_t item_bytes)
-{
-    size_t grown = *capacity ? *capacity : 256;
-    while (grown < count + more)
-        grown *= 2;
-    if (grown == *capacity)
-        return true;
-    void *moved = realloc(*items, grown * item_bytes);
-    if (!moved)
-        return false;
-    *items = moved;
-    *capacity = grown;
-    return true;
-}
-
 int client_order_add(struct client_order *order, struct span client_id, int64_t number,
                      struct store_error *err)
 {
-    void *places = order->places, *client_ids = order->client_ids;
-    bool room = items_grow(&places, order->count, 1, &order->capacity, sizeof(*order->places));
-    order->places = places;
-    room = room && items_grow(&client_ids, order->client_ids_bytes, client_id.len,
-                              &order->client_ids_capacity, 1);
-    order->client_ids = client_ids;
-    if (!room)
+    if (!items_grow(&order->places, order->count, 1, &order->capacity, sizeof(*order->places)) ||
+        !items_grow(&order->client_ids, order->client_ids_bytes, client_id.len,
+                    &order->client_ids_capacity, 1))
         return error_set(err, STORE_ENOMEM, "out of memory");
     order->places[order->count++] = (struct client_place){
         .number = number, .client_id = order->client_ids_bytes, .client_id_len = client_id.len};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "pubrel.h"
 
+#include "items.h"
 #include "log.h"
 #include "plugin.h"
 #include "text.h"
@@ -38,19 +39,13 @@ static struct pubrel_client *client_find(const struct pubrel *pubrel, const char
 // NULL: out of memory.
 static struct pubrel_client *client_add(struct pubrel *pubrel, const char *client_id)
 {
-    if (!hash_reserve(&pubrel->by_client))
-        return NULL;
-    if (pubrel->count == pubrel->capacity) {
-        uint32_t capacity = pubrel->capacity ? pubrel->capacity * 2 : 16;
-        struct pubrel_client *clients = realloc(pubrel->clients, capacity * sizeof(*clients));
-        if (!clients)
-            return NULL;
-        pubrel->clients = clients;
-        pubrel->capacity = capacity;
-    }
     char *copy = strdup(client_id);
-    if (!copy)
+    if (!copy || !hash_reserve(&pubrel->by_client) ||
+        !items_grow(&pubrel->clients, pubrel->count, 1, &pubrel->capacity,
+                    sizeof(*pubrel->clients))) {
+        free(copy);
         return NULL;
+    }
     struct pubrel_client *client = &pubrel->clients[pubrel->count++];
     *client = (struct pubrel_client){.client_id = copy};
     hash_insert(&pubrel->by_client, text_hash(copy), pubrel->count);
@@ -74,18 +69,15 @@ static void client_remove(struct pubrel *pubrel, struct pubrel_client *client)
 
 // ---- entries -------------------------------------------------------------------------------
 
-// Index of the first whose number is not lower.
+static bool entry_is_before(const void *entry, const void *cmsg_id)
+{
+    return ((const struct pubrel_entry *)entry)->cmsg_id < *(const uint64_t *)cmsg_id;
+}
+
 static size_t entry_place(const struct pubrel_client *client, uint64_t cmsg_id)
 {
-    size_t low = 0, high = client->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (client->entries[middle].cmsg_id < cmsg_id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return items_place(client->entries, client->count, sizeof(*client->entries), entry_is_before,
+                       &cmsg_id);
 }
 
 static struct pubrel_entry *entry_find(const struct pubrel_client *client, uint64_t cmsg_id)
@@ -97,14 +89,8 @@ static struct pubrel_entry *entry_find(const struct pubrel_client *client, uint6
 
 static bool entry_add(struct pubrel_client *client, struct pubrel_entry entry)
 {
-    if (client->count == client->capacity) {
-        size_t capacity = client->capacity ? client->capacity * 2 : 16;
-        struct pubrel_entry *entries = realloc(client->entries, capacity * sizeof(*entries));
-        if (!entries)
-            return false;
-        client->entries = entries;
-        client->capacity = capacity;
-    }
+    if (!items_grow(&client->entries, client->count, 1, &client->capacity, sizeof(entry)))
+        return false;
     size_t at = entry_place(client, entry.cmsg_id);
     memmove(client->entries + at + 1, client->entries + at,
             (client->count - at) * sizeof(*client->entries));

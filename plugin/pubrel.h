@@ -27,7 +27,7 @@ static inline bool state_is_pubrel(unsigned state)
 struct pubrel {
     struct pubrel_client *clients; // with a message on the list
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
     struct hash by_client; // index plus one
     bool due;              // one of the messages is in flight
 };

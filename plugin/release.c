@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #include "release.h"
 
+#include "items.h"
 #include "mid.h"
 #include "plugin.h"
 #include "restore.h"
@@ -98,27 +99,12 @@ void release_free(struct release *release)
     free(release);
 }
 
-// Makes room for one more item. Returns whether there is.
-static bool items_grow(void **items, size_t count, size_t *capacity, size_t item_bytes)
-{
-    if (count < *capacity)
-        return true;
-    size_t grown = *capacity ? *capacity * 2 : 16;
-    void *moved = realloc(*items, grown * item_bytes);
-    if (!moved)
-        return false;
-    *items = moved;
-    *capacity = grown;
-    return true;
-}
-
 static struct recipient *recipients_add(struct recipients *recipients, struct span client_id)
 {
-    void *items = recipients->items;
-    if (!items_grow(&items, recipients->count, &recipients->capacity, sizeof(struct recipient)) ||
+    if (!items_grow(&recipients->items, recipients->count, 1, &recipients->capacity,
+                    sizeof(*recipients->items)) ||
         !hash_reserve(&recipients->by_id))
         return NULL;
-    recipients->items = items;
     struct recipient *recipient = &recipients->items[recipients->count];
     *recipient =
         (struct recipient){.client_id = text_for_broker(client_id), .client_id_len = client_id.len};
@@ -166,16 +152,14 @@ static int on_session_queued(void *user, const struct queued *queued)
     struct release *release = look->release;
     if (queued->direction != QUEUE_IN)
         return LOOKED_ENOUGH; // the incoming ones come first
-    void *items = release->waiting;
     struct waiting waiting = {.store_id = queued->store_id,
                               .mid = queued->mid,
                               .client_id = text_for_broker(queued->client_id)};
-    if (!waiting.client_id ||
-        !items_grow(&items, release->waiting_count, &release->waiting_capacity, sizeof(waiting))) {
+    if (!waiting.client_id || !items_grow(&release->waiting, release->waiting_count, 1,
+                                          &release->waiting_capacity, sizeof(waiting))) {
         free(waiting.client_id);
         return out_of_memory(look->err);
     }
-    release->waiting = items;
     release->waiting[release->waiting_count++] = waiting;
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "will_delays.h"
 
 #include "clock.h"
+#include "items.h"
 #include "log.h"
 #include "plugin.h"
 #include "text.h"
@@ -23,18 +24,15 @@ struct will_delay_length {
 
 // ---- lengths -------------------------------------------------------------------------------
 
-// Index of the first that is not longer.
+static bool length_is_longer(const void *item, const void *length)
+{
+    return ((const struct will_delay_length *)item)->length > *(const int32_t *)length;
+}
+
 static size_t length_place(const struct will_delays *delays, int32_t length)
 {
-    size_t low = 0, high = delays->lengths_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (delays->lengths[middle].length > length)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return items_place(delays->lengths, delays->lengths_count, sizeof(*delays->lengths),
+                       length_is_longer, &length);
 }
 
 // Makes sure that the length is there. False: out of memory.
@@ -43,14 +41,9 @@ static bool length_add(struct will_delays *delays, int32_t length)
     size_t at = length_place(delays, length);
     if (at < delays->lengths_count && delays->lengths[at].length == length)
         return true;
-    if (delays->lengths_count == delays->lengths_capacity) {
-        size_t capacity = delays->lengths_capacity ? 2 * delays->lengths_capacity : 16;
-        struct will_delay_length *lengths = realloc(delays->lengths, capacity * sizeof(*lengths));
-        if (!lengths)
-            return false;
-        delays->lengths = lengths;
-        delays->lengths_capacity = capacity;
-    }
+    if (!items_grow(&delays->lengths, delays->lengths_count, 1, &delays->lengths_capacity,
+                    sizeof(*delays->lengths)))
+        return false;
     memmove(delays->lengths + at + 1, delays->lengths + at,
             (delays->lengths_count - at) * sizeof(*delays->lengths));
     delays->lengths[at] = (struct will_delay_length){.length = length};
@@ -90,14 +83,9 @@ static uint32_t will_place(struct will_delays *delays)
         delays->unused = delays->wills[will - 1].older;
         return will;
     }
-    if (delays->wills_count == delays->wills_capacity) {
-        uint32_t capacity = delays->wills_capacity ? 2 * delays->wills_capacity : 16;
-        struct will_delay *wills = realloc(delays->wills, capacity * sizeof(*wills));
-        if (!wills)
-            return 0;
-        delays->wills = wills;
-        delays->wills_capacity = capacity;
-    }
+    if (!items_grow(&delays->wills, delays->wills_count, 1, &delays->wills_capacity,
+                    sizeof(*delays->wills)))
+        return 0;
     return ++delays->wills_count;
 }
 

@@ -25,7 +25,7 @@ struct will_delay_length;
 struct will_delays {
     struct will_delay *wills;
     uint32_t wills_count; // places in use or free again
-    uint32_t wills_capacity;
+    size_t wills_capacity;
     uint32_t unused; // the first place that is free again
     struct hash by_client;
     struct will_delay_length *lengths; // the shortest last
