@@ -144,8 +144,8 @@ static int header_load(struct os_file *file, uint64_t number, struct segment_hea
     return 0;
 }
 
-int segment_file_open(struct os_file **ret_file, struct segment_header *ret_header,
-                      struct os_dir *dir, uint64_t number, struct store_error *err)
+static int file_open(struct os_file **ret_file, struct segment_header *ret_header,
+                     struct os_dir *dir, uint64_t number, struct store_error *err)
 {
     char name[SEGMENT_NAME_BYTES];
     struct os_file *file = NULL;
@@ -161,11 +161,29 @@ int segment_file_open(struct os_file **ret_file, struct segment_header *ret_head
     return 0;
 }
 
+int segment_file_open(struct os_file **ret_file, struct segment_header *ret_header,
+                      struct os_dir *dir, uint64_t number, const uint8_t store_id[16],
+                      struct store_error *err)
+{
+    struct os_file *file = NULL;
+    int rc = file_open(&file, ret_header, dir, number, err);
+    if (rc == 0 && memcmp(ret_header->store_id, store_id, 16) != 0 && !SEEDED(FOREIGN_NOT_SEEN))
+        rc = error_set(err, STORE_EDAMAGED,
+                       "%s belongs to another store; it was copied here, move it away",
+                       os_file_name(file));
+    if (rc) {
+        os_file_close(file);
+        return rc;
+    }
+    *ret_file = file;
+    return 0;
+}
+
 int segment_header_load(struct os_dir *dir, uint64_t number, struct segment_header *ret_header,
                         struct store_error *err)
 {
     struct os_file *file = NULL;
-    int rc = segment_file_open(&file, ret_header, dir, number, err);
+    int rc = file_open(&file, ret_header, dir, number, err);
     os_file_close(file);
     return rc;
 }
@@ -177,14 +195,9 @@ int segment_image_load(struct segment_image *image, struct os_dir *dir, uint64_t
     struct os_file *file = NULL;
     *image = (struct segment_image){0};
     segment_name(number, name);
-    int rc = segment_file_open(&file, &image->header, dir, number, err);
+    int rc = segment_file_open(&file, &image->header, dir, number, store_id, err);
     if (rc)
         goto done;
-    if (memcmp(image->header.store_id, store_id, 16) != 0 && !SEEDED(FOREIGN_NOT_SEEN)) {
-        rc = error_set(err, STORE_EDAMAGED,
-                       "%s belongs to another store; it was copied here, move it away", name);
-        goto done;
-    }
     size_t len = 0;
     image->data = malloc((size_t)image->header.bytes);
     if (!image->data)

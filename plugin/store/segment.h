@@ -47,12 +47,14 @@ int segment_prepare(struct segment **ret_segment, struct os_dir *dir,
                     struct segment_zeros zeros, struct store_error *err);
 void segment_close(struct segment *segment); // unmaps; the file stays
 
-// Opens the file for reading, with its own header: under this name there may be another one a
-// moment later. Codes as below.
+// Opens the file for reading, with its own header, which must belong to `store_id`: under this name
+// there may be another one a moment later. Codes as below.
 int segment_file_open(struct os_file **ret_file, struct segment_header *ret_header,
-                      struct os_dir *dir, uint64_t number, struct store_error *err);
+                      struct os_dir *dir, uint64_t number, const uint8_t store_id[16],
+                      struct store_error *err);
 
-// Reads the header block only. STORE_EDAMAGED also if the file is shorter than it says.
+// Reads the header block only, of whichever store. STORE_EDAMAGED also if the file is shorter than
+// it says.
 int segment_header_load(struct os_dir *dir, uint64_t number, struct segment_header *ret_header,
                         struct store_error *err);
 

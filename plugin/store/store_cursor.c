@@ -25,7 +25,8 @@ static int cursor_enter(struct store_cursor *cursor, uint64_t number, struct sto
 {
     struct segment_header header;
     struct os_file *file = NULL;
-    int rc = segment_file_open(&file, &header, cursor->store->dir, number, err);
+    int rc = segment_file_open(&file, &header, cursor->store->dir, number,
+                               cursor->store->store_id, err);
     uint8_t *data = rc ? NULL : malloc((size_t)header.bytes);
     if (rc == 0 && !data)
         rc = error_set(err, STORE_ENOMEM, "%s: no memory for %llu bytes", os_file_name(file),

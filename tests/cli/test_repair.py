@@ -60,6 +60,20 @@ def test_links_and_marks_in_the_journal_are_no_events(tmp_path):
     assert len(salvaged) == 2 * 8000 + 1 and salvaged == contents(store)
 
 
+def test_a_segment_of_another_store_is_not_read(tmp_path):
+    """Although it goes on where the one before ends."""
+    store, other = (cli.make_store("long", tmp_path / name) for name in ("long", "other"))
+    shutil.copy(other / "0000000002.log", store)
+    result = repair(store, tmp_path / "new", "--json")
+    assert result.status == 3, result
+    whats = [finding["what"] for finding in result.json["findings"]]
+    assert any("0000000002.log belongs to another store" in what for what in whats), whats
+    assert 0 < len(contents(tmp_path / "new")) < 2 * 8000
+    assert cli.run("--store", tmp_path / "new", "verify").status == 0
+    dump = cli.run("--store", store, "--read-only", "journal", "dump")
+    assert dump.status == 3 and "belongs to another store" in dump.err, dump.err
+
+
 def test_a_journal_that_cannot_be_read_leaves_the_tables(store, tmp_path):
     """One bit of the header of the segment that the tables cover up to."""
     busy = store("busy")
