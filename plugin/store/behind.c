@@ -24,10 +24,8 @@ int store_behind(struct store *store, struct tables_meta *ret_meta, uint64_t *re
              after.life != before.life) &&
             !SEEDED(LOOKED_ONCE))
             continue;
-        if (count_rc && err)
-            *err = reason;
         *ret_meta = before;
-        return count_rc;
+        return error_pass(err, count_rc, &reason);
     }
     return error_set(err, STORE_EIO,
                      "the journal goes on faster than it can be read; try again when the broker "

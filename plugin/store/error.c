@@ -70,6 +70,13 @@ int error_set_errno(struct store_error *err, int sys_errno, const char *format, 
     return code;
 }
 
+int error_pass(struct store_error *err, int rc, const struct store_error *reason)
+{
+    if (rc < 0 && err)
+        *err = *reason;
+    return rc;
+}
+
 int error_prefix(struct store_error *err, const char *format, ...)
 {
     if (!err)

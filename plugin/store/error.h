@@ -59,6 +59,10 @@ int error_set(struct store_error *err, int code, const char *format, ...)
 int error_set_errno(struct store_error *err, int sys_errno, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// Hands on what `reason` says to `err` (may be NULL) if `rc` is a code, and returns `rc`: for who
+// has to look at a failure before it is one.
+int error_pass(struct store_error *err, int rc, const struct store_error *reason);
+
 // Puts "<prefix>: " before the sentence and returns err's code, so that a layer can write
 // `return error_prefix(err, "restore")`. Must only be called on an error that was set.
 int error_prefix(struct store_error *err, const char *format, ...)

@@ -25,8 +25,8 @@ static int cursor_enter(struct store_cursor *cursor, uint64_t number, struct sto
 {
     struct segment_header header;
     struct os_file *file = NULL;
-    int rc = segment_file_open(&file, &header, cursor->store->dir, number,
-                               cursor->store->store_id, err);
+    int rc =
+        segment_file_open(&file, &header, cursor->store->dir, number, cursor->store->store_id, err);
     uint8_t *data = rc ? NULL : malloc((size_t)header.bytes);
     if (rc == 0 && !data)
         rc = error_set(err, STORE_ENOMEM, "%s: no memory for %llu bytes", os_file_name(file),
@@ -111,9 +111,7 @@ static int cursor_follow(struct store_cursor *cursor, struct frame *ret_frame,
         os_file_close(next.file);
         segment_image_release(&next.image);
         // A segment in the making is not there yet; anything else is worth a word.
-        if (rc && rc != STORE_ENOTFOUND && err)
-            *err = reason;
-        return rc == STORE_ENOTFOUND ? 0 : rc;
+        return rc == STORE_ENOTFOUND ? 0 : error_pass(err, rc, &reason);
     }
     os_file_close(cursor->file);
     segment_image_release(&cursor->image);
@@ -133,12 +131,14 @@ static int cursor_read(struct store_cursor *cursor, struct frame *ret_frame,
     return verdict == FRAME_VALID ? 1 : cursor_follow(cursor, ret_frame, err);
 }
 
-static bool number_is_listed(const uint64_t *numbers, size_t count, uint64_t number)
+// Whether later segments are there, and the next one is not.
+static bool next_is_missing(const uint64_t *numbers, size_t count, uint64_t number)
 {
-    size_t i = 0;
-    while (i < count && numbers[i] < number)
-        i++;
-    return i < count && numbers[i] == number;
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] > number)
+            return numbers[i] != number + 1;
+    }
+    return false;
 }
 
 // Whether what was read last still is where the log goes on: STORE_ENOTFOUND if the writer has
@@ -155,8 +155,7 @@ static int cursor_check_place(struct store_cursor *cursor, struct store_error *e
         rc = STORE_ENOTFOUND;
     if (rc == 0)
         rc = segment_list(cursor->store->dir, &numbers, &count, err);
-    if (rc == 0 && count > 0 && numbers[count - 1] > number &&
-        !number_is_listed(numbers, count, number + 1))
+    if (rc == 0 && next_is_missing(numbers, count, number))
         rc = STORE_ENOTFOUND;
     free(numbers);
     return rc;
@@ -187,9 +186,7 @@ static int cursor_read_on(struct store_cursor *cursor, struct frame *ret_frame,
                          "what followed had been removed from the journal before it was read");
     if (rc == 0)
         rc = place_rc;
-    if (rc < 0 && err)
-        *err = reason;
-    return rc;
+    return error_pass(err, rc, &reason);
 }
 
 int store_cursor_next(struct store_cursor *cursor, struct event *ret_event, uint64_t *ret_position,
@@ -248,9 +245,7 @@ static int cursor_enter_oldest(struct store_cursor *cursor, uint64_t behind,
         before = number;
         if (rc && oldest_number(cursor->store, behind, &number, NULL) == 0 && number != before)
             continue;
-        if (rc && err)
-            *err = reason;
-        return rc;
+        return error_pass(err, rc, &reason);
     }
     return error_set(err, STORE_EIO, "the journal goes on faster than it can be read");
 }
@@ -357,13 +352,9 @@ int store_each_segment(struct store *store, store_segment_fn *fn, void *user,
         int look_rc = segment_look(store, numbers[i], &segment, &reason);
         if (look_rc == STORE_ENOTFOUND) // recycled meanwhile
             continue;
-        bool damaged = look_rc == STORE_EDAMAGED || look_rc == STORE_EFOREIGN;
-        if (look_rc && !damaged) {
-            rc = look_rc;
-            if (err)
-                *err = reason;
+        bool damaged = is_damage(look_rc);
+        if (!damaged && (rc = error_pass(err, look_rc, &reason)))
             break;
-        }
         // Read behind the segment: a writer may have recycled it under our eyes.
         rc = tables_meta(store->tables, &meta, err);
         if (rc)

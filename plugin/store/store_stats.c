@@ -31,11 +31,8 @@ static int sessions_stats(struct store *store, struct store_stats *stats, struct
     if (rc == 0)
         rc = store_each_session(view, session_count, &counts, &own);
     store_view_close(view);
-    if (rc && rc != STORE_EDAMAGED) {
-        if (err)
-            *err = own;
-        return rc;
-    }
+    if (rc && rc != STORE_EDAMAGED)
+        return error_pass(err, rc, &own);
     if (rc == 0 || stats->sessions < counts.all)
         stats->sessions = counts.all;
     stats->sessions_connected = counts.connected;
@@ -58,9 +55,7 @@ static int files_stats(struct store *store, struct store_stats *stats, struct st
             rc = 0;
             continue;
         }
-        if (rc && err)
-            *err = reason;
-        if (rc == 0)
+        if (error_pass(err, rc, &reason) == 0)
             rc = os_file_size(file, &bytes, err);
         os_file_close(file);
         stats->journal_bytes += bytes;
@@ -85,12 +80,10 @@ static int journal_judge(struct store *store, struct store_stats *stats, struct 
         stats->journal_end = cut.extent.end;
         return 0;
     }
-    if (rc && err)
-        *err = reason;
     stats->behind_records = extent.records;
     stats->journal_end = extent.end;
     stats->torn_bytes = extent.torn_bytes;
-    return rc;
+    return error_pass(err, rc, &reason);
 }
 
 static void behind_age(const struct tables_meta *meta, struct store_stats *stats)
@@ -105,7 +98,7 @@ static int behind_look(struct store *store, struct tables_meta *meta, struct sto
                        struct store_error *err)
 {
     stats->journal_covered = meta->covered;
-    int rc = stats->lock_holder[0] || store->lock
+    int rc = stats->lock_holder[0]
                  ? store_behind(store, meta, &stats->behind_records, &stats->journal_end, err)
                  : journal_judge(store, stats, err);
     stats->journal_covered = meta->covered;
@@ -138,7 +131,6 @@ static int writer_moved(struct store *store, const struct tables_meta *before,
 static int behind_stats(struct store *store, struct store_stats *stats, struct store_error *err)
 {
     struct store_error reason = {0};
-    int look_rc = 0;
     for (unsigned looks = 0; looks < STORE_LOOKS_MAX; looks++) {
         struct store_stats look = *stats;
         struct tables_meta meta, before;
@@ -150,23 +142,18 @@ static int behind_stats(struct store *store, struct store_stats *stats, struct s
             return rc;
         meta = before;
         error_init(&reason);
-        look_rc = behind_look(store, &meta, &look, &reason);
+        int look_rc = behind_look(store, &meta, &look, &reason);
         bool beside = look_rc == 0 && look.lock_holder[0];
         if (!beside && (rc = writer_moved(store, &before, &look, &moved, err)))
             return rc;
         if (moved && !SEEDED(JUDGED_ONCE))
             continue;
         *stats = look;
-        if (look_rc && err)
-            *err = reason;
-        return look_rc;
+        return error_pass(err, look_rc, &reason);
     }
-    if (look_rc && err)
-        *err = reason;
-    return look_rc ? look_rc
-                   : error_set(err, STORE_EIO,
-                               "the store is opened and closed faster than its journal can be "
-                               "read; try again");
+    return error_set(err, STORE_EIO,
+                     "the store is opened and closed faster than its journal can be read; try "
+                     "again");
 }
 
 int store_stats(struct store *store, struct store_stats *ret_stats, struct store_error *err)

@@ -229,6 +229,25 @@ START_TEST(a_writer_starts_while_the_journal_is_judged)
 }
 END_TEST
 
+// Nobody holds the store before, and nobody after.
+static void a_life_passes(void)
+{
+    writer_starts_and_goes_on();
+    writer_stops();
+}
+
+START_TEST(a_whole_life_passes_while_the_journal_is_judged)
+{
+    append(150);
+    writer_dies();
+    uint64_t life = stats_of_a_sound_store().life;
+    meanwhile_do(IMAGE_LOAD, 1, a_life_passes);
+    struct store_stats stats = stats_of_a_sound_store();
+    ck_assert_uint_eq(stats.life, life + 1);
+    ck_assert_uint_eq(stats.behind_records, 0);
+}
+END_TEST
+
 static bool segment_is_there(uint64_t number)
 {
     char name[SEGMENT_NAME_BYTES];
@@ -289,6 +308,56 @@ static struct store_cursor *cursor_at_the_beginning(void)
     ck_assert_msg(rc == 0, "%s", err.sentence);
     return cursor;
 }
+
+static void another_store_takes_its_place(uint64_t number)
+{
+    char name[SEGMENT_NAME_BYTES];
+    char *ours = folder;
+    segment_name(number, name);
+    folder = folder_make();
+    writer = open_as(STORE_READ_WRITE);
+    append(150);
+    writer_dies();
+    file_copy(path_in(folder, name), path_in(ours, name));
+    folder_remove(folder);
+    folder = ours;
+}
+
+static void something_else_takes_its_place(uint64_t number)
+{
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(number, name);
+    file_overwrite(path_in(folder, name), 0, "thesis", 6);
+}
+
+START_TEST(a_segment_that_is_not_of_this_store_is_damage)
+{
+    static const struct {
+        void (*take_place)(uint64_t number);
+        const char *says;
+        int code;
+    } others[] = {
+        {another_store_takes_its_place, "0000000002.log belongs to another store", STORE_EDAMAGED},
+        {something_else_takes_its_place, "0000000002.log: this is not a journal segment",
+         STORE_EFOREIGN},
+    };
+    struct store_stats stats;
+    uint64_t last = 0;
+    append(150);
+    writer_dies();
+    struct store_cursor *cursor = cursor_at_the_beginning();
+    others[_i].take_place(2);
+    ck_assert_msg(store_stats(reader, &stats, &err) == 0, "%s", err.sentence);
+    ck_assert_msg(strstr(stats.journal_damage, others[_i].says) != NULL, "%s",
+                  stats.journal_damage);
+    ck_assert_uint_eq(position_segment(stats.journal_end), 1);
+    ck_assert_uint_gt(stats.behind_records, 40);
+    ck_assert_int_eq(read_on(cursor, &last), others[_i].code);
+    ck_assert_ptr_nonnull(strstr(err.sentence, others[_i].says));
+    ck_assert_uint_eq(last, stats.behind_records);
+    store_cursor_close(cursor);
+}
+END_TEST
 
 // The file is under its name no more, and the writer has put other records into it.
 START_TEST(a_reader_in_a_segment_that_goes_is_told)
@@ -366,6 +435,61 @@ START_TEST(the_oldest_segment_goes_before_it_is_opened)
 }
 END_TEST
 
+static char first_log[SEGMENT_NAME_BYTES];
+
+// The only one gets the next name.
+static void the_oldest_segment_goes(void)
+{
+    char next[SEGMENT_NAME_BYTES];
+    static uint64_t number = 1;
+    segment_name(++number, next);
+    ck_assert_int_eq(rename(path_in(folder, first_log), path_in(folder, next)), 0);
+    memcpy(first_log, next, sizeof(first_log));
+    meanwhile_do(FILE_OPEN, 1, the_oldest_segment_goes);
+}
+
+START_TEST(segments_go_faster_than_they_can_be_opened)
+{
+    struct store_cursor *cursor = NULL;
+    append(20);
+    writer_dies();
+    segment_name(2, first_log); // prepared
+    unlink(path_in(folder, first_log));
+    segment_name(1, first_log);
+    meanwhile_do(FILE_OPEN, 1, the_oldest_segment_goes);
+    ck_assert_int_eq(store_cursor_open(&cursor, reader, 0, &err), STORE_EIO);
+    ck_assert_str_eq(err.sentence, "the journal goes on faster than it can be read");
+    meanwhile.at = 0;
+    ck_assert_int_eq(unlink(path_in(folder, first_log)), 0);
+    ck_assert_int_eq(store_cursor_open(&cursor, reader, 0, &err), STORE_ENOTFOUND);
+    ck_assert_str_eq(err.sentence, "the journal holds no segment");
+}
+END_TEST
+
+// Under the name of the one that was read another file begins a life.
+START_TEST(a_reader_in_a_segment_that_was_made_anew_is_told)
+{
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    uint64_t last = 0;
+    append(20);
+    writer_dies();
+    struct store_cursor *cursor = cursor_at_the_beginning();
+    ck_assert_int_eq(read_on(cursor, &last), 0);
+    FILE *file = fopen(path_in(folder, "0000000001.log"), "rb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fread(block, sizeof(block), 1, file), 1);
+    fclose(file);
+    ck_assert_int_eq(segment_header_decode(block, &header, &err), 0);
+    header.salt++;
+    segment_header_encode(&header, block);
+    file_overwrite(path_in(folder, "0000000001.log"), 0, block, sizeof(block));
+    ck_assert_int_eq(read_on(cursor, &last), STORE_ENOTFOUND);
+    ck_assert_uint_eq(last, 20);
+    store_cursor_close(cursor);
+}
+END_TEST
+
 static void sessions_come(void)
 {
     static const char *const clients[] = {"a", "b", "c"};
@@ -382,6 +506,36 @@ START_TEST(sessions_come_while_they_are_counted)
     meanwhile_do(VIEW_OPEN, 1, sessions_come);
     struct store_stats stats = stats_of_a_sound_store();
     ck_assert_uint_eq(stats.sessions_connected, 3);
+    ck_assert_uint_eq(stats.sessions, 3);
+}
+END_TEST
+
+static void sessions_come_and_one_is_damaged(void)
+{
+    static char bytes[1 << 20];
+    sessions_come();
+    FILE *file = fopen(path_in(folder, "data.mdb"), "rb");
+    ck_assert_ptr_nonnull(file);
+    size_t len = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    // The value of the last one, at which the walk then ends, begins behind its key.
+    char *found = memmem(bytes, len,
+                         "\x01"
+                         "c",
+                         2);
+    ck_assert_ptr_nonnull(found);
+    file_flip_bit(path_in(folder, "data.mdb"), (uint64_t)(found - bytes) + 12, 0);
+}
+
+// Of a damaged table LMDB's count is kept, unless more were seen.
+START_TEST(sessions_come_while_they_are_counted_and_one_is_damaged)
+{
+    meanwhile_do(VIEW_OPEN, 1, sessions_come_and_one_is_damaged);
+    struct store_stats stats = stats_of_a_sound_store();
+    ck_assert_uint_eq(stats.sessions_connected, 2);
+    ck_assert_uint_eq(stats.sessions, 2);
+    stats = stats_of_a_sound_store();
+    ck_assert_uint_eq(stats.sessions_connected, 2);
     ck_assert_uint_eq(stats.sessions, 3);
 }
 END_TEST
@@ -516,12 +670,17 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, a_writer_stops_while_it_is_asked_who_holds_the_store);
     tcase_add_test(cases, a_writer_starts_while_the_journal_is_judged);
+    tcase_add_test(cases, a_whole_life_passes_while_the_journal_is_judged);
+    tcase_add_loop_test(cases, a_segment_that_is_not_of_this_store_is_damage, 0, 2);
     tcase_add_test(cases, a_reader_in_a_segment_that_goes_is_told);
     tcase_add_test(cases, a_reader_at_the_end_of_a_segment_whose_next_one_went_is_told);
     tcase_add_test(cases, a_segment_that_waits_for_its_next_use_is_not_the_oldest);
     tcase_add_test(cases, the_oldest_segment_goes_before_it_is_opened);
+    tcase_add_test(cases, segments_go_faster_than_they_can_be_opened);
+    tcase_add_test(cases, a_reader_in_a_segment_that_was_made_anew_is_told);
     tcase_add_test(cases, sessions_come_while_they_are_counted);
     tcase_add_test(cases, a_reader_opens_while_compacted_tables_get_their_name);
+    tcase_add_test(cases, sessions_come_while_they_are_counted_and_one_is_damaged);
     tcase_add_test(cases, who_has_patience_waits_for_a_command_line);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -32,6 +32,8 @@ static struct {
 } meanwhile;
 static uint64_t covered_moves; // by so much each time it is read
 static unsigned meta_fails_at; // counts down, 0: it does not
+static unsigned lives_begin;   // counts down from one reading to the next, 0: none does
+static unsigned counts;        // of the journal
 static bool never_caught_up;   // as in tables of the first version, which did not say when
 
 int __real_journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
@@ -143,6 +145,7 @@ static void segment_outlive(uint64_t number)
 int __wrap_journal_count(struct os_dir *dir, const uint8_t store_id[16], uint64_t from,
                          uint64_t *ret_records, uint64_t *ret_end, struct store_error *err)
 {
+    counts++;
     if (meanwhile.writer && meanwhile.times > 0) {
         meanwhile.times--;
         segment_outlive(position_segment(from));
@@ -156,6 +159,9 @@ int __wrap_tables_meta(struct tables *tables, struct tables_meta *ret_meta, stru
     int rc = __real_tables_meta(tables, ret_meta, err);
     if (covered_moves)
         ret_meta->covered += moved += covered_moves;
+    ret_meta->life += lives_begin;
+    if (lives_begin > 0)
+        lives_begin--;
     if (never_caught_up)
         ret_meta->caught_up_ms = 0;
     if (meta_fails_at && --meta_fails_at == 0)
@@ -256,8 +262,20 @@ START_TEST(a_segment_goes_while_it_is_counted)
     ck_assert_ptr_nonnull(strstr(err.sentence, "faster than it can be read"));
     ck_assert_int_eq(store_backup(reader, 0, archive_take, &archive, &report, &err), STORE_EIO);
     covered_moves = 0;
-    store_close(reader, false, NULL);
+    // Another life begins, in the same segment.
+    lives_begin = 3; // it is read twice before
+    counts = 0;
+    ck_assert_msg(store_stats(store, &stats, &err) == 0, "%s", err.sentence);
+    ck_assert_uint_eq(counts, 2);
     store_close(store, true, NULL);
+
+    // And when nobody holds it, but the tables say that somebody did.
+    ck_assert_msg(store_stats(reader, &stats, &err) == 0, "%s", err.sentence);
+    covered_moves = 8;
+    ck_assert_int_eq(store_stats(reader, &stats, &err), STORE_EIO);
+    ck_assert_ptr_nonnull(strstr(err.sentence, "opened and closed faster than"));
+    covered_moves = 0;
+    store_close(reader, false, NULL);
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 
 // Linked with --wrap: zstd allocates in its own library, where no other test can let it fail.
 static bool memory_is_short;
+static unsigned contexts_made; // for compressing
 
 void *__real_ZSTD_createCCtx(void);
 void *__wrap_ZSTD_createCCtx(void);
@@ -16,6 +17,7 @@ void *__wrap_ZSTD_createDCtx(void);
 
 void *__wrap_ZSTD_createCCtx(void)
 {
+    contexts_made++;
     return memory_is_short ? NULL : __real_ZSTD_createCCtx();
 }
 
@@ -136,14 +138,45 @@ START_TEST(what_does_not_compress_stays_plain)
 }
 END_TEST
 
+// A level at which zstd itself takes much memory.
+#define HUNGRY_LEVEL 19
+
 START_TEST(memory_of_a_large_content_is_given_back)
 {
     uint8_t *bytes = text_make(20000000);
-    round_trip(bytes, 20000000, 3);
+    round_trip(bytes, 20000000, HUNGRY_LEVEL);
+    contexts_made = 0;
     payload_compressor_trim(compressor);
+    ck_assert_uint_eq(contexts_made, 1);
     round_trip(bytes, 1000, 1);
     payload_compressor_trim(compressor); // nothing to give back
+    ck_assert_uint_eq(contexts_made, 1);
     round_trip(bytes, 1000, 1);
+    free(bytes);
+}
+END_TEST
+
+// What is set for the life of a context must be set in the next one too.
+START_TEST(a_new_context_has_the_level_of_the_old_one)
+{
+    uint8_t *bytes = text_make(20000000);
+    struct span before, after;
+    uint16_t dictionary;
+    uint64_t seed = 42;
+    for (size_t i = 0; i < 3000; i += 2 + seed_next(&seed, 30))
+        bytes[i] = (uint8_t)seed_next(&seed, 256);
+    payload_compressor_use(compressor, HUNGRY_LEVEL, 0, span_str(NULL));
+    ck_assert(payload_compress(compressor, span_of(bytes, 3000), &before, &dictionary));
+    uint32_t len = before.len;
+    round_trip(bytes, 20000000, HUNGRY_LEVEL);
+    contexts_made = 0;
+    payload_compressor_trim(compressor);
+    ck_assert_uint_eq(contexts_made, 1);
+    ck_assert(payload_compress(compressor, span_of(bytes, 3000), &after, &dictionary));
+    ck_assert_uint_eq(after.len, len);
+    payload_compressor_use(compressor, 1, 0, span_str(NULL));
+    ck_assert(payload_compress(compressor, span_of(bytes, 3000), &after, &dictionary));
+    ck_assert_uint_ne(after.len, len); // or this test says nothing
     free(bytes);
 }
 END_TEST
@@ -151,11 +184,13 @@ END_TEST
 START_TEST(without_memory_there_is_no_compressor_and_an_old_one_goes_on)
 {
     uint8_t *bytes = text_make(20000000);
-    round_trip(bytes, 20000000, 3);
+    round_trip(bytes, 20000000, HUNGRY_LEVEL);
     memory_is_short = true;
     ck_assert_ptr_null(payload_compressor_new());
     ck_assert_ptr_null(payload_decompressor_new());
+    contexts_made = 0;
     payload_compressor_trim(compressor);
+    ck_assert_uint_eq(contexts_made, 1);
     round_trip(bytes, 1000, 1);
     memory_is_short = false;
     free(bytes);
@@ -268,6 +303,7 @@ int main(void)
     tcase_add_test(tests, small_contents_stay_plain);
     tcase_add_test(tests, what_does_not_compress_stays_plain);
     tcase_add_test(tests, memory_of_a_large_content_is_given_back);
+    tcase_add_test(tests, a_new_context_has_the_level_of_the_old_one);
     tcase_add_test(tests, without_memory_there_is_no_compressor_and_an_old_one_goes_on);
     tcase_add_test(tests, a_frame_that_lies_about_its_size_is_damage);
     tcase_add_test(tests, a_frame_that_claims_to_be_huge_takes_no_memory);

@@ -567,6 +567,60 @@ START_TEST(a_string_under_anothers_key_is_damage)
 }
 END_TEST
 
+// Turns the order of a table's entries round, of which all lie in one page.
+static void reverse_page(enum table table)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_stat stat;
+    uint16_t places[64];
+    ck_assert_int_eq(mdb_txn_begin(tables->env, NULL, MDB_RDONLY, &txn), 0);
+    ck_assert_int_eq(mdb_stat(txn, tables->dbi[table], &stat), 0);
+    ck_assert_uint_eq(stat.ms_leaf_pages, 1);
+    ck_assert_int_eq(mdb_cursor_open(txn, tables->dbi[table], &cursor), 0);
+    ck_assert_int_eq(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+    // A page begins with its number (8 bytes); at 16 begin the places of its entries.
+    uint8_t *page = (uint8_t *)((uintptr_t)key.mv_data & ~((uintptr_t)stat.ms_psize - 1));
+    uint64_t number;
+    memcpy(&number, page, sizeof(number));
+    ck_assert_uint_le(stat.ms_entries, 64);
+    for (size_t i = 0; i < stat.ms_entries; i++)
+        memcpy(&places[i], page + 16 + 2 * (stat.ms_entries - 1 - i), 2);
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    file_overwrite(path_in(folder, "data.mdb"), number * stat.ms_psize + 16, places,
+                   2 * stat.ms_entries);
+}
+
+static void count_damage(void *user, const struct store_error *told)
+{
+    struct list *damages = user;
+    list_add(damages, "%s\n", told->sentence);
+}
+
+// Each of its entries but the first is out of its place.
+START_TEST(a_page_in_reverse_order_is_told_once)
+{
+    struct list damages = {.count = 0};
+    for (uint64_t id = 1; id <= 9; id++)
+        add(&(struct event){.type = RECORD_MESSAGE_ADD, .message = {.store_id = id}});
+    look();
+    store_view_close(view);
+    view = NULL;
+    reverse_page(TABLE_MESSAGES);
+    ck_assert_int_eq(tables_view_open(&view, tables, &err), 0);
+    DAMAGED("messages: key 9: a search for it does not find it; this message is lost",
+            store_each_message(view, list_message, &list, &err));
+    store_view_pass_damage(view, count_damage, &damages);
+    WALK("9 8 7 6 5 4 3 2 1 ", store_each_message(view, list_message, &list, &err));
+    ck_assert_uint_eq(damages.count, 1);
+    ck_assert_str_eq(damages.text,
+                     "messages: key 9: a search for it does not find it; this message "
+                     "is lost\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("view");
@@ -586,6 +640,7 @@ int main(void)
     tcase_add_test(tests, damage_is_named_and_never_served);
     tcase_add_loop_test(tests, a_frame_that_cannot_be_unpacked_is_damage, 0, 6);
     tcase_add_test(tests, a_string_under_anothers_key_is_damage);
+    tcase_add_test(tests, a_page_in_reverse_order_is_told_once);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
