@@ -9,6 +9,7 @@
 #include "open.h"
 #include "queue_totals.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -20,6 +21,7 @@ struct readings {
     struct context *ctx;
     struct span client_id; // of the queue that is being counted
     uint64_t queue;
+    bool leads; // it is the longest, and longest_client its client
     uint64_t longest_queue;
     struct text longest_client; // escaped
     int64_t oldest_s;
@@ -75,13 +77,15 @@ static int on_queued(void *user, const struct queued *queued)
         xspan_free(readings->client_id);
         readings->client_id = xspan_copy(queued->client_id);
         readings->queue = 0;
+        readings->leads = false;
     }
     if (++readings->queue > readings->longest_queue) {
-        if (readings->queue == 1 || readings->longest_queue == readings->queue - 1) {
+        readings->longest_queue = readings->queue;
+        if (!readings->leads) {
             text_clear(&readings->longest_client);
             escape_add(&readings->longest_client, queued->client_id);
         }
-        readings->longest_queue = readings->queue;
+        readings->leads = true;
     }
     if (time_s && (!readings->oldest_s || time_s < readings->oldest_s))
         readings->oldest_s = time_s;
@@ -92,8 +96,10 @@ static int readings_take(struct readings *readings)
 {
     struct context *ctx = readings->ctx;
     struct statvfs fs;
-    if (statvfs(ctx->path, &fs) == 0)
-        readings->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (statvfs(ctx->path, &fs) != 0)
+        return error_set_errno(&ctx->err, errno, "%s: cannot ask how much room there is",
+                               ctx->path);
+    readings->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     return store_each_queued(ctx->view, (struct span){NULL, 0}, on_queued, readings, &ctx->err);
 }
 
@@ -257,6 +263,9 @@ static int work(struct context *ctx)
     uint64_t values[METRIC_COUNT];
     int status = open_for_reading(ctx, true);
     int rc = status ? ctx->err.code : readings_take(&readings);
+    // With --read-only the store opens all the same; no broker would start on it.
+    if (rc == 0 && ctx->stats.journal_damage[0])
+        rc = error_set(&ctx->err, STORE_EDAMAGED, "%s", ctx->stats.journal_damage);
     // Damage too: it may be a writer's doing.
     int confirmed = ctx->store ? store_read_confirm(ctx->store, &ctx->err) : 0;
     rc = confirmed ? confirmed : rc;

@@ -53,10 +53,14 @@ FAIL(FILE *, tmpfile, (void), (), NULL)
 FAIL_AS("tmpfile", FILE *, tmpfile64, (void), (), NULL)
 struct stat;
 struct stat64;
+struct statvfs;
+struct statvfs64;
 FAIL(int, fstat, (int fd, struct stat *st), (fd, st), -1)
 FAIL_AS("fstat", int, fstat64, (int fd, struct stat64 *st), (fd, st), -1)
 FAIL(int, fstatat, (int fd, const char *name, struct stat *st, int flags), (fd, name, st, flags),
      -1)
+FAIL(int, statvfs, (const char *path, struct statvfs *fs), (path, fs), -1)
+FAIL_AS("statvfs", int, statvfs64, (const char *path, struct statvfs64 *fs), (path, fs), -1)
 FAIL_AS("fstatat", int, fstatat64, (int fd, const char *name, struct stat64 *st, int flags),
         (fd, name, st, flags), -1)
 FAIL(void *, mmap, (void *at, size_t len, int protection, int flags, int fd, off_t offset),
