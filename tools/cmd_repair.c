@@ -87,7 +87,7 @@ static void stage_end(size_t at, bool cut)
     while (waitpid(run.stages[at].pid, &state, 0) < 0 && errno == EINTR)
         continue;
     run.stages[at].pid = 0;
-    if (!cut || interrupt_pending())
+    if (!cut)
         return;
     text_adds(&what, "reading ended before its end");
     if (WIFSIGNALED(state))
@@ -150,7 +150,7 @@ static int fill(struct context *out)
 {
     int rc = 0;
     progress_begin(&run.progress, out, "salvaged entries", 0);
-    for (size_t i = 0; rc == 0 && !interrupt_pending() && i < salvage_stages_count; i++)
+    for (size_t i = 0; rc == 0 && i < salvage_stages_count; i++)
         rc = stage_take(out, i);
     progress_end(&run.progress);
     if (rc == 0)
@@ -257,7 +257,7 @@ static int work(struct context *ctx)
         status = context_fail(&out);
     if (status == STATUS_DONE && !interrupt_pending())
         status = look_again(ctx);
-    if (status == STATUS_DONE && !interrupt_pending())
+    if (status == STATUS_DONE)
         status = new_store_finish(&new_store, &out, run.output);
     stages_abandon();
     new_store_discard(&new_store, &out);
