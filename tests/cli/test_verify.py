@@ -163,6 +163,22 @@ def test_references_need_every_table(store):
     assert [entry[:2] for entry in findings(busy)] == [("error", "retained")]
 
 
+def test_a_table_that_cannot_be_read_is_named(made):
+    """A disk that fails in the middle of a walk: each table, and what is behind the entry."""
+    told, number = set(), 0
+    while True:
+        number += 1
+        result = cli.run("--store", made["empty"], "--read-only", "--json", "verify", env=cli.environment(
+            LD_PRELOAD=str(cli.FAIL_AT), FAIL_CALL="mdb_stat", FAIL_AT=str(number)))  # fmt: skip
+        if result.status == 0:
+            break
+        assert result.status == 3 or result.err, result
+        told |= {entry["where"] for entry in (result.json["findings"] if result.out else [])
+                 if entry["lost"] and entry["lost"].startswith("this entry; those behind")}  # fmt: skip
+    assert told == {"sessions", "subscriptions", "messages", "queue", "retained", "wills",
+                    "dictionaries"}, number  # fmt: skip
+
+
 def test_no_end_of_reading(made):
     """An hour of processor time: a loop in damaged tables, or more than anybody has."""
     result = cli.run(
