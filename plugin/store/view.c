@@ -171,8 +171,10 @@ static int walk_complete(struct store_view *view, enum table table, const struct
         return rc;
     if (tally->entries != stat.ms_entries)
         error_set(err, STORE_EDAMAGED,
-                  "%s: %llu entries can be reached of %llu; the others are lost", table_name(table),
-                  (unsigned long long)tally->entries, (unsigned long long)stat.ms_entries);
+                  "%s: %llu entries can be reached of %llu; the others are lost, and some of these "
+                  "may be older ones",
+                  table_name(table), (unsigned long long)tally->entries,
+                  (unsigned long long)stat.ms_entries);
     else if (!tally->passed && tally->contents != state.contents[table])
         error_set(
             err, STORE_EDAMAGED,

@@ -143,8 +143,9 @@ def test_a_lost_session_takes_its_own_along(store, tmp_path):
     assert '"client_id":"beta"' not in "".join(contents(tmp_path / "new"))
 
 
-# What the finding says of a page that is whole but old: repair cannot tell which entries it has.
-OLD_PAGE = "not those that were written last"
+# What the finding says of a page that is whole but old: repair cannot tell which entries it has, and
+# if it has not as many as the one that was lost, neither whether it is old.
+OLD_PAGES = ("not those that were written last", "may be older ones")
 
 
 @pytest.mark.parametrize("kind", ["busy", "lived"])
@@ -175,7 +176,8 @@ def test_any_damage(made, tmp_path, kind):
         assert verify.status == 0, (where, result, verify)
         after = contents(new)
         made_up = [line for line in after if line not in whole]
-        assert made_up == [] or OLD_PAGE in " ".join(result.out.split()), (where, made_up, result)
+        said = " ".join(result.out.split())
+        assert made_up == [] or any(old in said for old in OLD_PAGES), (where, made_up, result)
         assert (after == whole) or result.status == 3, (where, result)
     assert saved or ROUNDS < 20
 
