@@ -30,7 +30,7 @@ regex+='|^unit\.test_(payload|properties_wire|record|segment|store|tables.*|valu
 regex+='|^property\.test_store_model$|^crash\.test_store_crash$|^damage\.'
 regex+='|^faults\.test_(malloc_faults|os|read_faults|repair_faults|room|verify_faults)$'
 regex+='|^cli\.test_(archive|check|damage|faults|golden|held|journal_damage|kill|repair|stores|verify)$'
-sizes=(BITS=1/5000 BLOCKS=500 DAMAGES=400 STATES=500 EVENTS=5000 ROUNDS=3 OFTEN=60)
+sizes=(BITS=1/5000 BLOCKS=500 DAMAGES=400 STATES=500 EVENTS=5000 ROUNDS=3)
 targets=(check_programs mosquitto_lmdb make_store kill_at fail_at mosquitto_persist_lmdb stopped_clock)
 
 run=yes
@@ -52,7 +52,7 @@ if [ -n "$run" ]; then
     find "$build" -name '*.gcda' -delete
     # Another user may not write down what was counted, and says so where nothing is to be said.
     export PYTEST_ADDOPTS='-k "not unreadable and not test_another_users"'
-    env "${sizes[@]}" ctest --test-dir "$build" --output-on-failure --timeout 600 \
+    env "${sizes[@]}" ctest --test-dir "$build" --output-on-failure --timeout 1800 \
         --parallel "$(nproc)" -R "$regex" ||
         # Those that count calls of a process also meet the calls with which it writes down counts.
         echo "coverage.sh: not every test passed under gcc's counting" >&2

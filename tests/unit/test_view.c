@@ -567,6 +567,26 @@ START_TEST(a_string_under_anothers_key_is_damage)
 }
 END_TEST
 
+// Behind the entries of the last session.
+START_TEST(a_key_that_is_too_short_ends_a_narrowed_walk)
+{
+    MDB_txn *txn;
+    MDB_val key = {1, "\xff"}, value = {1, ""};
+    fill();
+    look();
+    ck_assert_int_eq(mdb_txn_begin(tables->env, NULL, 0, &txn), 0);
+    ck_assert_int_eq(mdb_put(txn, tables->dbi[TABLE_SUBSCRIPTIONS], &key, &value, 0), 0);
+    ck_assert_int_eq(mdb_txn_commit(txn), 0);
+    store_view_close(view);
+    ck_assert_int_eq(tables_view_open(&view, tables, &err), 0);
+    WALK("anna:x/# ",
+         store_each_subscription(view, span_str("anna"), list_subscription, &list, &err));
+    struct list list = {.count = 0};
+    ck_assert_int_eq(store_each_subscription(view, all, list_subscription, &list, &err),
+                     STORE_EDAMAGED);
+}
+END_TEST
+
 // Turns the order of a table's entries round, of which all lie in one page.
 static void reverse_page(enum table table)
 {
@@ -640,6 +660,7 @@ int main(void)
     tcase_add_test(tests, damage_is_named_and_never_served);
     tcase_add_loop_test(tests, a_frame_that_cannot_be_unpacked_is_damage, 0, 6);
     tcase_add_test(tests, a_string_under_anothers_key_is_damage);
+    tcase_add_test(tests, a_key_that_is_too_short_ends_a_narrowed_walk);
     tcase_add_test(tests, a_page_in_reverse_order_is_told_once);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
