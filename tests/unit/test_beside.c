@@ -236,6 +236,12 @@ static void a_life_passes(void)
     writer_stops();
 }
 
+static void a_life_without_an_event_passes(void)
+{
+    writer_starts();
+    writer_dies();
+}
+
 START_TEST(a_whole_life_passes_while_the_journal_is_judged)
 {
     append(150);
@@ -245,6 +251,8 @@ START_TEST(a_whole_life_passes_while_the_journal_is_judged)
     struct store_stats stats = stats_of_a_sound_store();
     ck_assert_uint_eq(stats.life, life + 1);
     ck_assert_uint_eq(stats.behind_records, 0);
+    meanwhile_do(IMAGE_LOAD, 1, a_life_without_an_event_passes);
+    ck_assert_uint_eq(stats_of_a_sound_store().life, life + 2);
 }
 END_TEST
 
@@ -323,6 +331,12 @@ static void another_store_takes_its_place(uint64_t number)
     folder = ours;
 }
 
+static int count_damaged(void *user, const struct store_segment *segment)
+{
+    *(unsigned *)user += strcmp(segment->state, "damaged") == 0;
+    return 0;
+}
+
 static void something_else_takes_its_place(uint64_t number)
 {
     char name[SEGMENT_NAME_BYTES];
@@ -352,6 +366,9 @@ START_TEST(a_segment_that_is_not_of_this_store_is_damage)
                   stats.journal_damage);
     ck_assert_uint_eq(position_segment(stats.journal_end), 1);
     ck_assert_uint_gt(stats.behind_records, 40);
+    unsigned damaged = 0;
+    ck_assert_int_eq(store_each_segment(reader, count_damaged, &damaged, &err), 0);
+    ck_assert_uint_eq(damaged, 1);
     ck_assert_int_eq(read_on(cursor, &last), others[_i].code);
     ck_assert_ptr_nonnull(strstr(err.sentence, others[_i].says));
     ck_assert_uint_eq(last, stats.behind_records);
