@@ -318,6 +318,12 @@ START_TEST(how_far_the_tables_are_behind_may_be_unknown)
         ck_assert_int_eq(store_stats(store, &stats, &err), STORE_EIO);
         ck_assert_str_eq(err.sentence, "the tables cannot be read");
     }
+    // A cursor at the beginning asks them which segment that is.
+    struct store_cursor *cursor = NULL;
+    meta_fails_at = 1;
+    ck_assert_int_eq(store_cursor_open(&cursor, store, 0, &err), STORE_EIO);
+    ck_assert_str_eq(err.sentence, "the tables cannot be read");
+    ck_assert_ptr_null(cursor);
     file_flip_bit(segment_path(position_segment(stats.journal_covered)), 60, 2);
     ck_assert_int_eq(store_stats(store, &stats, &err), STORE_EDAMAGED);
     ck_assert_int_eq(store_stats(store, &stats, NULL), STORE_EDAMAGED);
