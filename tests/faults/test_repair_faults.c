@@ -26,7 +26,8 @@
 // ---- faults --------------------------------------------------------------------------------
 
 enum call {
-    NONE,
+    OPEN_AGAIN, // of the damaged store, when all of it was read
+    LEFT_ALONE, // whether it was
     APPEND,
     FLUSH,
     STATS,
@@ -90,6 +91,8 @@ int __wrap_store_open(struct store **ret_store, const struct store_options *opti
 {
     struct store_options small = *options;
     small.journal_segment_bytes = 65536;
+    if (fault_here(OPEN_AGAIN, filling && options->access == STORE_READ_ONLY))
+        return failure(err);
     return __real_store_open(ret_store, &small, err);
 }
 
@@ -104,6 +107,9 @@ int __wrap_store_open(struct store **ret_store, const struct store_options *opti
 WRAP(APPEND, store_append,
      (struct store * store, const struct event *event, struct store_error *err),
      (store, event, err), store == fresh)
+WRAP(LEFT_ALONE, store_left_alone,
+     (struct store * store, uint64_t life, uint64_t covered, struct store_error *err),
+     (store, life, covered, err), filling)
 WRAP(FLUSH, store_flush, (struct store * store, struct store_error *err), (store, err),
      store == fresh)
 WRAP(STATS, store_stats, (struct store * store, struct store_stats *stats, struct store_error *err),
@@ -289,6 +295,24 @@ START_TEST(a_call_fails_in_the_new_store)
 }
 END_TEST
 
+static void assert_not_made(void)
+{
+    char expected[1200];
+    snprintf(expected, sizeof(expected), "mosquitto_lmdb: a call fails; %s was not made\n",
+             new_path);
+    ck_assert_int_eq(result.status, STATUS_HELD);
+    ck_assert_str_eq(result.err, expected);
+    assert_nothing_is_left();
+}
+
+START_TEST(a_broker_came_meanwhile)
+{
+    shared->code = STORE_EHELD;
+    ck_assert_uint_eq(each_call(LEFT_ALONE, assert_not_made), 1);
+    ck_assert_uint_eq(each_call(OPEN_AGAIN, assert_not_made), 1);
+}
+END_TEST
+
 START_TEST(a_full_journal_is_flushed_and_the_event_given_again)
 {
     shared->code = STORE_EFULL;
@@ -466,6 +490,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_call_fails_in_the_new_store);
+    tcase_add_test(tests, a_broker_came_meanwhile);
     tcase_add_test(tests, a_full_journal_is_flushed_and_the_event_given_again);
     tcase_add_test(tests, a_full_journal_that_cannot_be_flushed_ends_the_repair);
     tcase_add_test(tests, ctrl_c_comes_at_any_time);
