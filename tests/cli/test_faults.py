@@ -14,7 +14,7 @@ import cli
 from journal_damage import damaged_journal
 
 # Of a function that is called often each of the first calls fails, and then fewer and fewer; of any
-# other each one. coverage.sh takes more time.
+# other each one.
 DENSE = 4
 OFTEN = int(os.environ.get("OFTEN") or 10)
 
