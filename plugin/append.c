@@ -266,7 +266,7 @@ static void append_checked(struct plugin *plugin, const struct event *event, int
     struct append *append = &plugin->append;
     bool replaces = event->type == RECORD_RETAINED_SET ||
                     (event->type == RECORD_MESSAGE_ADD && event->message.retain);
-    if (!replaces)
+    if (append->let_go && !replaces)
         append_settle(plugin);
     if (event->type == RECORD_MESSAGE_ADD) {
         append->message = (struct append_message){
