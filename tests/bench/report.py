@@ -140,20 +140,25 @@ def table(rows):
     return "\n".join(lines)
 
 
+def is_disturbed(run):
+    return run.get("foreign_share", 0) > FOREIGN_SHARE_MAX or run.get("reniced", 0) != 0
+
+
 def disturbed(document):
     """A sentence if others used the machine during the runs, else None."""
     shares = [run["foreign_share"] for run in document["runs"] if "foreign_share" in run]
-    bad = sum(share > FOREIGN_SHARE_MAX for share in shares)
+    bad = [f"{run['workload']} on {run['program']}, round {run['round'] + 1}"
+           for run in document["runs"] if run.get("foreign_share", 0) > FOREIGN_SHARE_MAX]
     reniced = sum(run.get("reniced", 0) != 0 for run in document["runs"])
     if reniced:
         return (f"NOT A FAIR MACHINE: in {reniced} runs somebody changed the broker's nice value. "
                 "Throughput and latency are not to be trusted.")
     if not bad:
         return None
-    return (f"NOT A QUIET MACHINE: in {bad} of {len(shares)} runs other processes took more than "
+    return (f"NOT A QUIET MACHINE: in {len(bad)} of {len(shares)} runs other processes took more than "
             f"{FOREIGN_SHARE_MAX:.0%} of it (median {statistics.median(shares):.0%}, most "
-            f"{max(shares):.0%}). Throughput and latency are not to be trusted; CPU time, memory, "
-            "bytes are.")
+            f"{max(shares):.0%}): {'; '.join(bad[:5])}{' …' if len(bad) > 5 else ''}. Their throughput and "
+            "latency are not to be trusted; CPU time, memory, bytes are.")
 
 
 def steady_growth(document, program, key):
@@ -170,15 +175,16 @@ def steady_growth(document, program, key):
 
 
 def goals(document):
-    """What of GOALS can be told from these runs; `met` is None where others spoilt it."""
+    """What of GOALS can be told from these runs; `met` is None where others spoilt one of those compared."""
     found = []
-    spoilt = disturbed(document) is not None
 
     def judge(workload, figure, program, base, sign, goal, value, timed):
         met = value >= goal if sign == ">=" else value <= goal
+        runs = [run for run in document["runs"]
+                if run["workload"] == workload and run["program"] in (program, base)]
         found.append({"workload": workload, "figure": figure, "program": program, "base": base,
                       "sign": sign, "goal": goal, "value": value,
-                      "met": None if timed and spoilt else met})
+                      "met": None if timed and any(map(is_disturbed, runs)) else met})
 
     for workload, figure, program, base, sign, goal in GOALS:
         value = ratio(document, workload, program, base, tuple(figure.split(".")))
