@@ -64,22 +64,29 @@ def test_a_pubrec_that_cannot_be_stored_ends_the_broker(broker, client, publishe
     expect_numbers(hoarder, full.filler.acknowledged)
 
 
+def release_ends_broker(broker, client, source, mid, record):
+    """Without any room there is an end instead of PUBCOMP, and the same PUBREL is right after it. Returns what
+    the filler of the room had been told is kept."""
+    with NoRoom(broker, client) as full:
+        source.ack(PUBREL, mid)
+        expect_end(broker, source, PUBCOMP, mid, record)
+    broker.start()
+    source.connect()
+    source.release(mid)
+    return full.filler.acknowledged
+
+
 def test_a_release_that_cannot_be_stored_ends_the_broker(broker, client, hoarder):
     """It would be released once more after a restart, if any of those that it went to had not
     acknowledged it by then."""
     source = client(broker, "source")
     mid = source.send_publish("nobody/1", "once", 2)
     source.wait(PUBREC, mid)
-    with NoRoom(broker, client) as full:
-        source.ack(PUBREL, mid)
-        expect_end(broker, source, PUBCOMP, mid, "queue_delete")
-    broker.start()
-    source.connect()
-    source.release(mid)
+    acknowledged = release_ends_broker(broker, client, source, mid, "queue_delete")
     broker.kill()
     assert Export(broker.store).of("queued", client_id="source") == []
     broker.start()
-    expect_numbers(hoarder, full.filler.acknowledged)
+    expect_numbers(hoarder, acknowledged)
 
 
 def test_a_retained_message_that_is_cleared_by_a_release_does_not_come_back(broker, client,
@@ -88,16 +95,11 @@ def test_a_retained_message_that_is_cleared_by_a_release_does_not_come_back(brok
     source.publish("retained/1", "old", retain=True)
     mid = source.send_publish("retained/1", b"", 2, retain=True)
     source.wait(PUBREC, mid)
-    with NoRoom(broker, client) as full:
-        source.ack(PUBREL, mid)
-        expect_end(broker, source, PUBCOMP, mid, "retained_delete")
-    broker.start()
-    source.connect()
-    source.release(mid)
+    acknowledged = release_ends_broker(broker, client, source, mid, "retained_delete")
     assert retained_payloads(broker, client, "retained/#") == {}
     broker.restart("kill")
     assert retained_payloads(broker, client, "retained/#") == {}
-    expect_numbers(hoarder, full.filler.acknowledged)
+    expect_numbers(hoarder, acknowledged)
 
 
 def test_a_retained_message_that_expires_ends_nothing(broker, client, publisher, hoarder):
