@@ -142,6 +142,17 @@ def disk_baseline(tools, work):
     return json.loads(done.stdout)
 
 
+def report_read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except (OSError, ValueError) as failure:
+        sys.exit(f"run.sh: {path} cannot be read: {failure}.")
+    if not isinstance(document, dict) or document.get("format") != 1:
+        sys.exit(f"run.sh: {path} is no results.json of this benchmark.")
+    return document
+
+
 def on_terminate(*_):
     # timeout(1) sends the signal twice; the second must not interrupt the cleaning up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -158,11 +169,7 @@ def main(argv):
     options.output = options.output or os.path.join(options.build_dir, "bench-results")
     os.makedirs(options.output, exist_ok=True)
     if options.report:
-        documents = []
-        for path in options.report:
-            with open(path, encoding="utf-8") as file:
-                documents.append(json.load(file))
-        document = report.joined(documents)
+        document = report.joined([report_read(path) for path in options.report])
         if not document:
             sys.exit("run.sh: these reports are of different machines; give those of one.")
         return report.write(document, options.output)
