@@ -393,7 +393,9 @@ void journal_unpin(struct journal *journal, struct segment *segment)
 {
     pthread_mutex_lock(&journal->lock);
     segment->pins--;
-    pthread_cond_signal(&journal->keeper_wake);
+    // The writer's own is not taken back: with sync always that would be a wake-up for each record.
+    if (segment->pins == 0 && segment != journal->live_last)
+        pthread_cond_signal(&journal->keeper_wake);
     pthread_mutex_unlock(&journal->lock);
 }
 
