@@ -513,13 +513,17 @@ int store_append(struct store *store, const struct event *event, struct store_er
     case RECORD_QUEUE_ADD:
     case RECORD_QUEUE_DELETE:
     case RECORD_QUEUE_UPDATE: {
+        uint64_t cmsg_id = store_cmsg_id(store, event->queued.cmsg_id);
+        if (cmsg_id == event->queued.cmsg_id)
+            break;
         struct event raised = *event;
-        raised.queued.cmsg_id = store_cmsg_id(store, event->queued.cmsg_id);
+        raised.queued.cmsg_id = cmsg_id;
         return journal_append(store->journal, &raised, err);
     }
     default:
-        return journal_append(store->journal, event, err);
+        break;
     }
+    return journal_append(store->journal, event, err);
 }
 
 int store_admit(struct store *store, uint64_t bytes, struct store_error *err)
