@@ -258,24 +258,6 @@ static int committer_stretch(struct committer *committer, uint64_t end, bool flu
     }
 }
 
-// One round: fold what is there, apply what is left of it. Returns 0 when all of it is done.
-static int committer_round(struct committer *committer, bool flush, struct store_error *err)
-{
-    int rc = 0;
-    committer->round_begun_ms = os_realtime_ms();
-    uint64_t end = journal_end(committer->options.journal);
-    do {
-        rc = committer_stretch(committer, end, flush, err);
-    } while (rc == 0 && committer->position < end);
-    if (rc == 0 || rc == STORE_ENOSPC)
-        room_settle(committer);
-    if (rc == 0)
-        full_end(committer);
-    else if (rc != STORE_ENOSPC)
-        journal_poison(committer->options.journal, err);
-    return rc;
-}
-
 static void timespec_of_ms(uint64_t ms, struct timespec *ret)
 {
     ret->tv_sec = (time_t)(ms / 1000);
@@ -289,8 +271,10 @@ static bool committer_defers(struct committer *committer, bool retry, uint64_t n
     struct journal_usage usage;
     committer->deferral.limit_bytes = committer->options.defer_bytes;
     if (retry || committer->full || committer->options.commit_interval_ms < DEFERRAL_LOOK_MS ||
-        journal_end(committer->options.journal) == committer->position)
+        journal_end(committer->options.journal) == committer->position) {
+        deferral_end(&committer->deferral);
         return false;
+    }
     pthread_mutex_unlock(&committer->lock);
     journal_usage(committer->options.journal, &usage);
     bool urgent = room_is_short(committer->options.room) || atomic_load(&committer->urgent);
@@ -305,6 +289,56 @@ static bool committer_defers(struct committer *committer, bool retry, uint64_t n
                                    });
     pthread_mutex_lock(&committer->lock);
     return defers;
+}
+
+// Under the lock.
+static void committer_sleep(struct committer *committer, uint64_t until_ms)
+{
+    struct timespec until;
+    timespec_of_ms(until_ms, &until);
+    (void)pthread_cond_timedwait(&committer->wake, &committer->lock, &until);
+}
+
+// Between two stretches: no more is applied than must be, while the broker's thread is busy and too
+// much behind was all that ended the deferral. Returns whether it has waited.
+static bool committer_eases(struct committer *committer)
+{
+    bool waited = false;
+    pthread_mutex_lock(&committer->lock);
+    while (committer->deferral.eases || committer->deferral.runs) {
+        bool defers = committer_defers(committer, false, os_monotonic_ms());
+        if (!defers || committer->stopping ||
+            committer->flush_target > atomic_load(&committer->covered))
+            break;
+        committer_sleep(committer, os_monotonic_ms() + DEFERRAL_LOOK_MS);
+        waited = true;
+    }
+    pthread_mutex_unlock(&committer->lock);
+    return waited;
+}
+
+// One round: fold what is there, apply what is left of it. Returns 0 when all of it is done.
+static int committer_round(struct committer *committer, bool flush, struct store_error *err)
+{
+    int rc = 0;
+    uint64_t end = 0;
+    bool waited = true;
+    do {
+        if (waited) {
+            committer->round_begun_ms = os_realtime_ms();
+            end = journal_end(committer->options.journal);
+        }
+        rc = committer_stretch(committer, end, flush, err);
+        waited = rc == 0 && committer_eases(committer);
+    } while (rc == 0 && (waited || committer->position < end));
+    deferral_end(&committer->deferral);
+    if (rc == 0 || rc == STORE_ENOSPC)
+        room_settle(committer);
+    if (rc == 0)
+        full_end(committer);
+    else if (rc != STORE_ENOSPC)
+        journal_poison(committer->options.journal, err);
+    return rc;
 }
 
 // Sleeps until there is something to do. Under the lock. Returns whether a flush is wanted.
@@ -326,11 +360,10 @@ static bool committer_wait(struct committer *committer, bool retry)
                 continue;
             wake_ms = now_ms + DEFERRAL_LOOK_MS;
         }
-        struct timespec wake;
-        timespec_of_ms(wake_ms, &wake);
-        (void)pthread_cond_timedwait(&committer->wake, &committer->lock, &wake);
+        committer_sleep(committer, wake_ms);
     }
-    deferral_end(&committer->deferral);
+    if (committer->stopping || committer->flush_target > atomic_load(&committer->covered))
+        deferral_end(&committer->deferral);
     return committer->flush_target > atomic_load(&committer->covered);
 }
 

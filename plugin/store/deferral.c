@@ -7,11 +7,12 @@
 void deferral_end(struct deferral *deferral)
 {
     deferral->runs = false;
+    deferral->eases = false;
 }
 
 bool deferral_goes_on(struct deferral *deferral, const struct deferral_look *look)
 {
-    bool first = !deferral->runs;
+    bool first = !deferral->runs && !deferral->eases;
     uint64_t passed_ms = look->now_ms - deferral->looked_ms;
     // Woken early, too little has passed to tell.
     bool tells = !first && passed_ms >= DEFERRAL_LOOK_MS / 2;
@@ -22,9 +23,11 @@ bool deferral_goes_on(struct deferral *deferral, const struct deferral_look *loo
         deferral->looked_ms = look->now_ms;
         deferral->looked_cpu_ms = look->cpu_ms;
     }
-    deferral->runs = !idle && !look->urgent && look->behind_files <= DEFERRAL_MAX_FILES &&
-                     look->behind_bytes < deferral->limit_bytes &&
-                     look->behind_bytes < look->free_bytes / DEFERRAL_FREE_SHARE &&
-                     look->now_ms - deferral->since_ms < DEFERRAL_MAX_MS;
+    bool may = !idle && !look->urgent && look->now_ms - deferral->since_ms < DEFERRAL_MAX_MS;
+    bool fits = look->behind_files <= DEFERRAL_MAX_FILES &&
+                look->behind_bytes < deferral->limit_bytes &&
+                look->behind_bytes < look->free_bytes / DEFERRAL_FREE_SHARE;
+    deferral->runs = may && fits;
+    deferral->eases = may && !fits && deferral->limit_bytes > 0;
     return deferral->runs;
 }

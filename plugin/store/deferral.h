@@ -20,6 +20,7 @@
 struct deferral {
     uint64_t limit_bytes; // 0: nothing is deferred
     bool runs;
+    bool eases; // it ended only because too much is behind: with less of that it goes on
     uint64_t since_ms, looked_ms, looked_cpu_ms;
 };
 
@@ -33,7 +34,8 @@ struct deferral_look {
 };
 
 // Called when it is time to apply, and then each DEFERRAL_LOOK_MS for as long as it returns true.
-// The first look of such a row is always followed by another.
+// The first look of such a row is always followed by another. When it `eases`, it is also called
+// between the stretches that are applied; its time goes on.
 bool deferral_goes_on(struct deferral *deferral, const struct deferral_look *look);
 
 // It is applied now, for another reason than the end of the deferral.

@@ -406,6 +406,8 @@ void journal_usage(struct journal *journal, struct journal_usage *ret_usage)
     usage.bytes = journal->total_bytes;
     usage.segments = journal->total_files;
     for (struct segment *segment = journal->live_first; segment; segment = segment->next) {
+        if (segment->header.number < position_segment(journal->covered))
+            continue; // the keeper is about to take it back
         usage.live++;
         usage.live_bytes += segment->header.bytes;
     }

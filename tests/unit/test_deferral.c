@@ -96,6 +96,50 @@ START_TEST(it_ends_while_the_disk_has_room)
 }
 END_TEST
 
+START_TEST(it_eases_while_too_much_is_behind)
+{
+    ck_assert(deferral_goes_on(&deferral, &look));
+    ck_assert(!deferral.eases);
+    look.behind_bytes = LIMIT_BYTES;
+    ck_assert(!goes_on_after(DEFERRAL_LOOK_MS, DEFERRAL_LOOK_MS));
+    ck_assert(deferral.eases);
+    look.behind_bytes = FEW_BYTES;
+    ck_assert(goes_on_after(DEFERRAL_LOOK_MS, DEFERRAL_LOOK_MS));
+    look.behind_files = DEFERRAL_MAX_FILES + 1;
+    ck_assert(!goes_on_after(DEFERRAL_LOOK_MS, DEFERRAL_LOOK_MS));
+    ck_assert(deferral.eases);
+    ck_assert(!goes_on_after(DEFERRAL_LOOK_MS, 0));
+    ck_assert(!deferral.eases);
+}
+END_TEST
+
+START_TEST(nothing_is_eased_when_room_is_wanted_or_nothing_deferred)
+{
+    look.behind_bytes = LIMIT_BYTES;
+    ck_assert(!deferral_goes_on(&deferral, &look));
+    ck_assert(deferral.eases);
+    look.urgent = true;
+    ck_assert(!deferral_goes_on(&deferral, &look));
+    ck_assert(!deferral.eases);
+    look.urgent = false;
+    deferral.limit_bytes = 0;
+    ck_assert(!deferral_goes_on(&deferral, &look));
+    ck_assert(!deferral.eases);
+}
+END_TEST
+
+START_TEST(its_time_goes_on_while_it_eases)
+{
+    ck_assert(deferral_goes_on(&deferral, &look));
+    look.behind_bytes = LIMIT_BYTES;
+    ck_assert(!goes_on_after(DEFERRAL_MAX_MS - 1, DEFERRAL_MAX_MS));
+    ck_assert(deferral.eases);
+    look.behind_bytes = FEW_BYTES;
+    ck_assert(!goes_on_after(1, 1));
+    ck_assert(!deferral.eases);
+}
+END_TEST
+
 START_TEST(it_ends_in_time)
 {
     ck_assert(deferral_goes_on(&deferral, &look));
@@ -128,6 +172,9 @@ int main(void)
     tcase_add_test(tcase, it_ends_at_the_limit_of_files);
     tcase_add_test(tcase, it_ends_at_once_when_room_is_wanted);
     tcase_add_test(tcase, it_ends_while_the_disk_has_room);
+    tcase_add_test(tcase, it_eases_while_too_much_is_behind);
+    tcase_add_test(tcase, nothing_is_eased_when_room_is_wanted_or_nothing_deferred);
+    tcase_add_test(tcase, its_time_goes_on_while_it_eases);
     tcase_add_test(tcase, it_ends_in_time);
     tcase_add_test(tcase, the_next_one_has_its_own_time);
     suite_add_tcase(suite, tcase);
