@@ -143,6 +143,10 @@ def steady_chart(document):
               for run in runs]
     if pauses:
         panels.append(("(10) Longest wait for an acknowledgement in each second", "ms", pauses))
+    stalls = [(run["program"], run["program"], list(enumerate(run["stall_series_ms"])))
+              for run in runs if "stall_series_ms" in run]
+    if stalls:
+        panels.append(("(10) Longest standstill of the machine itself, beside each", "ms", stalls))
     return lines_chart(panels, False)
 
 

@@ -168,12 +168,14 @@ class Tools:
     mosquitto: str = field(init=False)
     load: str = field(init=False)
     disk_baseline: str = field(init=False)
+    stall_watch: str = field(init=False)
     store_events: str = field(init=False)
 
     def __post_init__(self):
         self.mosquitto = f"{self.mosquitto_prefix}/sbin/mosquitto"
         self.load = f"{self.build_dir}/tests/bench/mqtt_load"
         self.disk_baseline = f"{self.build_dir}/tests/bench/disk_baseline"
+        self.stall_watch = f"{self.build_dir}/tests/bench/stall_watch"
         self.store_events = f"{self.build_dir}/tests/bench/store_events"
 
 

@@ -13,12 +13,15 @@ MIB = 2**20
 
 # With more of the machine in other hands, throughput and latency say nothing.
 FOREIGN_SHARE_MAX = 0.05
+# A machine that itself stood still for longer cannot tell whether a broker did.
+STALL_MAX_MS = 10
 
 # Columns of the tables: heading, path into a run's result, factor, format.
 COLUMNS = [
     ("p50 ms", ("{latency}", "p50_us"), 1e-3, "{:.2f}"),
     ("p99 ms", ("{latency}", "p99_us"), 1e-3, "{:.2f}"),
     ("p99.9", ("{latency}", "p999_us"), 1e-3, "{:.1f}"),
+    ("machine ms", ("stall_max_ms",), 1, "{:.0f}"),
     ("CPU main us", ("main_cpu_us",), 1, "{:.2f}"),
     ("CPU all us", ("cpu_us",), 1, "{:.2f}"),
     ("peak MiB", ("peak_mib",), 1, "{:.0f}"),
@@ -141,7 +144,8 @@ def table(rows):
 
 
 def is_disturbed(run):
-    return run.get("foreign_share", 0) > FOREIGN_SHARE_MAX or run.get("reniced", 0) != 0
+    return (run.get("foreign_share", 0) > FOREIGN_SHARE_MAX or run.get("reniced", 0) != 0
+            or run.get("stall_max_ms", 0) > STALL_MAX_MS)
 
 
 def disturbed(document):

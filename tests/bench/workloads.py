@@ -247,15 +247,21 @@ def steady(run, seconds):
     run.start()
     sampler = threading.Thread(target=sample)
     sampler.start()
-    try:
-        seen = run.measure("steady", 20000 * seconds, publishers=4, window=1000, rate=5000,
-                           seconds=seconds)
-    finally:
-        done.set()
-        sampler.join()
+    with subprocess.Popen([run.tools.stall_watch], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True) as watch:
+        try:
+            seen = run.measure("steady", 20000 * seconds, publishers=4, window=1000, rate=5000,
+                               seconds=seconds)
+        finally:
+            done.set()
+            sampler.join()
+            watch.terminate()
+            stalls_us = [int(line) for line in watch.stdout]
     run.check_published(seen, 20000 * seconds)
     expect(seen["missing"] + seen["damaged"], 0, "missing or damaged messages")
     run.result["broker_series"] = series
+    run.result["stall_series_ms"] = [us / 1000 for us in stalls_us]
+    run.result["stall_max_ms"] = max(stalls_us) / 1000
     run.result["pause_max_ms"] = seen["ack"]["max_us"] / 1000
 
 
