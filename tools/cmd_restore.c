@@ -32,7 +32,7 @@ static int read_all(void *user, void *data, size_t len, size_t *ret_len, struct 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return error_set_errno(err, errno, "cannot read the backup");
+            return error_set_errno(err, errno, "cannot read it");
         if (got == 0)
             break;
         done += (size_t)got;
@@ -49,7 +49,11 @@ static int work(struct context *ctx)
     bool existed = access(ctx->path, F_OK) == 0;
     interrupt_catch();
     progress_begin(&restore.progress, ctx, "blocks read", 0);
-    int rc = store_restore(ctx->path, dry_run, read_all, NULL, &report, &ctx->err);
+    struct archive_source source = {
+        .read = read_all,
+        .name = strcmp(restore.file, "-") == 0 ? "standard input" : restore.file,
+    };
+    int rc = store_restore(ctx->path, dry_run, &source, &report, &ctx->err);
     progress_end(&restore.progress);
     int status = STATUS_DONE;
     if (rc == 0)

@@ -77,15 +77,15 @@ int archive_finish(struct archive_writer *writer, struct store_error *err)
 }
 
 struct reading {
-    archive_read_fn *read;
-    void *user;
+    const struct archive_source *source;
     uint64_t offset;
+    uint64_t chain; // checksum of all that was read so far
 };
 
 static int exactly(struct reading *reading, void *data, size_t len, struct store_error *err)
 {
     size_t got = 0;
-    int rc = reading->read(reading->user, data, len, &got, err);
+    int rc = reading->source->read(reading->source->user, data, len, &got, err);
     if (rc)
         return rc;
     if (got < len)
@@ -97,7 +97,7 @@ static int exactly(struct reading *reading, void *data, size_t len, struct store
     return 0;
 }
 
-static int head_read(struct reading *reading, struct archive_head *ret_head, uint64_t *ret_chain,
+static int head_read(struct reading *reading, struct archive_head *ret_head,
                      struct store_error *err)
 {
     uint8_t bytes[HEAD_BYTES];
@@ -120,50 +120,60 @@ static int head_read(struct reading *reading, struct archive_head *ret_head, uin
         .position = get_u64(bytes + AT_POSITION),
     };
     memcpy(ret_head->store_id, bytes + AT_STORE_ID, 16);
-    *ret_chain = chain;
+    reading->chain = chain;
     return 0;
 }
 
-int archive_read(archive_read_fn *read, void *user,
+// The next block, which has at most BLOCK_MAX_BYTES; `*ret_len` is 0 behind the last one. `bytes`
+// came before it.
+static int block_read(struct reading *reading, uint8_t *block, size_t *ret_len, uint64_t bytes,
+                      struct store_error *err)
+{
+    uint8_t head[BLOCK_HEAD_BYTES];
+    uint64_t at = reading->offset;
+    int rc = exactly(reading, head, sizeof(head), err);
+    if (rc)
+        return rc;
+    uint32_t length = get_u32(head);
+    size_t len = length ? length : 8;
+    if (len <= BLOCK_MAX_BYTES) {
+        if ((rc = exactly(reading, block, len, err)))
+            return rc;
+        reading->chain = checksum64(block, len, reading->chain ^ length);
+    }
+    if (len > BLOCK_MAX_BYTES || reading->chain != get_u64(head + 4) ||
+        (length == 0 && get_u64(block) != bytes))
+        return error_set(err, STORE_EDAMAGED, "the archive is damaged at offset %llu",
+                         (unsigned long long)at);
+    *ret_len = length;
+    return 0;
+}
+
+int archive_read(const struct archive_source *source,
                  int (*sink)(void *sink_user, const void *data, size_t len,
                              struct store_error *err),
                  void *sink_user, struct archive_head *ret_head, uint64_t *ret_bytes,
                  struct store_error *err)
 {
-    struct reading reading = {.read = read, .user = user};
-    uint64_t chain = 0, bytes = 0;
+    struct reading reading = {.source = source};
+    struct store_error reason = {0};
+    uint64_t bytes = 0;
+    size_t len = 1;
     uint8_t *block = malloc(BLOCK_MAX_BYTES);
     if (!block)
         return error_set(err, STORE_ENOMEM, "out of memory");
-    int rc = head_read(&reading, ret_head, &chain, err);
-    while (rc == 0) {
-        uint8_t head[BLOCK_HEAD_BYTES];
-        uint64_t at = reading.offset;
-        if ((rc = exactly(&reading, head, sizeof(head), err)))
-            break;
-        uint32_t length = get_u32(head);
-        size_t len = length ? length : 8;
-        if (len > BLOCK_MAX_BYTES)
-            rc = error_set(err, STORE_EDAMAGED, "the archive is damaged at offset %llu",
-                           (unsigned long long)at);
-        else
-            rc = exactly(&reading, block, len, err);
-        if (rc)
-            break;
-        chain = checksum64(block, len, chain ^ length);
-        if (chain != get_u64(head + 4) || (length == 0 && get_u64(block) != bytes)) {
-            rc = error_set(err, STORE_EDAMAGED, "the archive is damaged at offset %llu",
-                           (unsigned long long)at);
-            break;
-        }
-        if (length == 0)
-            break;
+    int rc = head_read(&reading, ret_head, &reason);
+    while (rc == 0 && (rc = block_read(&reading, block, &len, bytes, &reason)) == 0 && len > 0) {
         bytes += len;
-        if (sink)
-            rc = sink(sink_user, block, len, err);
+        if (sink && (rc = sink(sink_user, block, len, err)))
+            break;
     }
     free(block);
     if (rc == 0)
         *ret_bytes = bytes;
+    if (reason.code) {
+        error_prefix(&reason, "%s", source->name);
+        error_pass(err, rc, &reason);
+    }
     return rc;
 }

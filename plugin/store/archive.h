@@ -23,6 +23,13 @@ typedef int archive_write_fn(void *user, const void *data, size_t len, struct st
 typedef int archive_read_fn(void *user, void *data, size_t len, size_t *ret_len,
                             struct store_error *err);
 
+// Where an archive comes from. Sentences about it begin with its name.
+struct archive_source {
+    archive_read_fn *read;
+    void *user;
+    const char *name;
+};
+
 struct archive_writer {
     archive_write_fn *write;
     void *user;
@@ -39,7 +46,7 @@ int archive_finish(struct archive_writer *writer, struct store_error *err);
 // Reads a whole archive, gives its contents to `sink`, and returns 0 only if it ended with its own
 // end mark and every checksum held. `sink` may be NULL: then it is only checked.
 // STORE_EFOREIGN, STORE_EVERSION, STORE_EDAMAGED with the offset.
-int archive_read(archive_read_fn *read, void *user,
+int archive_read(const struct archive_source *source,
                  int (*sink)(void *sink_user, const void *data, size_t len,
                              struct store_error *err),
                  void *sink_user, struct archive_head *ret_head, uint64_t *ret_bytes,

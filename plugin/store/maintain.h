@@ -26,7 +26,7 @@ int store_backup(struct store *store, uint32_t wait_ms, archive_write_fn *write,
 // Nothing is left there on failure, but for a lock file that could not be locked. Until all is
 // there nobody takes it for a store, and nobody else makes one there: STORE_EHELD. With `dry_run`
 // it only checks. The store opens in a new life.
-int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *user,
+int store_restore(const char *path, bool dry_run, const struct archive_source *source,
                   struct store_backup_report *ret_report, struct store_error *err);
 
 struct store_compact_report {

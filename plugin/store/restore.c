@@ -113,7 +113,7 @@ static void folder_clear(struct os_dir *dir)
     os_dir_remove(dir, LOCK_NAME, NULL);
 }
 
-int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *user,
+int store_restore(const char *path, bool dry_run, const struct archive_source *source,
                   struct store_backup_report *ret_report, struct store_error *err)
 {
     struct store_backup_report report = {0};
@@ -121,7 +121,7 @@ int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *u
     struct os_dir *dir = NULL;
     struct lock *lock = NULL;
     if (dry_run) {
-        int checked = archive_read(read, user, NULL, NULL, &report.head, &report.bytes, err);
+        int checked = archive_read(source, NULL, NULL, &report.head, &report.bytes, err);
         if (checked == 0)
             *ret_report = report;
         return checked;
@@ -132,7 +132,7 @@ int store_restore(const char *path, bool dry_run, archive_read_fn *read, void *u
         goto done;
     if ((rc = os_file_open(&sink.file, dir, RESTORE_NAME,
                            OS_READ | OS_WRITE | OS_CREATE | OS_EXCLUSIVE, err)) ||
-        (rc = archive_read(read, user, restore_write, &sink, &report.head, &report.bytes, err)) ||
+        (rc = archive_read(source, restore_write, &sink, &report.head, &report.bytes, err)) ||
         (rc = os_file_sync(sink.file, err)))
         goto done;
     rc = tables_take(dir, err);

@@ -454,13 +454,14 @@ static void cut_is_possible(int rc)
 static int restore(struct store_error *err)
 {
     struct store_options options = options_at(WORK, STORE_READ_WRITE);
+    struct archive_source source = {archive_give, &archive, "archive"};
     struct store_backup_report report;
     struct store *store = NULL;
     archive.at = 0;
-    int rc = store_restore(paths[WORK], true, archive_give, &archive, &report, err);
+    int rc = store_restore(paths[WORK], true, &source, &report, err);
     archive.at = 0;
     if (rc == 0)
-        rc = store_restore(paths[WORK], false, archive_give, &archive, &report, err);
+        rc = store_restore(paths[WORK], false, &source, &report, err);
     if (rc)
         return rc;
     // What is restored is there, whatever comes then.

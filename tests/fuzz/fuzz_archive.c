@@ -47,11 +47,12 @@ static int compare(void *user, const void *data, size_t len, struct store_error 
 static int read_back(const uint8_t *data, size_t size, bool known)
 {
     struct fuzz_input input = {data, size};
+    struct archive_source source = {get, &input, "input"};
     struct archive_head head;
     struct store_error err = {0};
     uint64_t bytes = 0;
     size_t at = 0;
-    int rc = archive_read(get, &input, known ? compare : NULL, &at, &head, &bytes, &err);
+    int rc = archive_read(&source, known ? compare : NULL, &at, &head, &bytes, &err);
     FUZZ_REQUIRE(rc == 0 || err.sentence[0]);
     FUZZ_REQUIRE(rc != 0 || !known || (bytes == contents_bytes && at == contents_bytes));
     return rc;

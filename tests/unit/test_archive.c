@@ -64,11 +64,12 @@ static int archive_write_it(void)
 
 static int archive_read_it(int (*sink)(void *, const void *, size_t, struct store_error *))
 {
+    struct archive_source source = {.read = get, .name = "a.backup"};
     struct archive_head head;
     uint64_t len = 0;
     at = 0;
     err = (struct store_error){0};
-    int rc = archive_read(get, NULL, sink, NULL, &head, &len, &err);
+    int rc = archive_read(&source, sink, NULL, &head, &len, &err);
     if (rc == 0)
         ck_assert_uint_eq(len, 11);
     return rc;
@@ -103,7 +104,7 @@ START_TEST(every_read_may_fail)
         passes = failing;
         if (archive_read_it(NULL) == 0)
             break;
-        ck_assert_str_eq(err.sentence, "the pipe broke");
+        ck_assert_str_eq(err.sentence, "a.backup: the pipe broke");
     }
     ck_assert_uint_ge(failing, 4);
 }
@@ -140,11 +141,12 @@ START_TEST(the_head_is_looked_at_first)
     put_u32(bytes + AT_VERSION, 2);
     head_seal();
     ck_assert_int_eq(archive_read_it(NULL), STORE_EVERSION);
-    ck_assert_str_eq(err.sentence,
-                     "the archive has format 2, this program knows 1; use a newer version");
+    ck_assert_str_eq(
+        err.sentence,
+        "a.backup: the archive has format 2, this program knows 1; use a newer version");
     put_u32(bytes + AT_VERSION, 1);
     ck_assert_int_eq(archive_read_it(NULL), STORE_EDAMAGED);
-    ck_assert_str_eq(err.sentence, "the archive's head is damaged");
+    ck_assert_str_eq(err.sentence, "a.backup: the archive's head is damaged");
     bytes[0] = 'x';
     ck_assert_int_eq(archive_read_it(NULL), STORE_EFOREIGN);
 }
@@ -154,7 +156,7 @@ START_TEST(no_block_is_larger_than_a_mebibyte)
 {
     put_u32(bytes + HEAD_BYTES, (1u << 20) + 1);
     ck_assert_int_eq(archive_read_it(NULL), STORE_EDAMAGED);
-    ck_assert_str_eq(err.sentence, "the archive is damaged at offset 56");
+    ck_assert_str_eq(err.sentence, "a.backup: the archive is damaged at offset 56");
 }
 END_TEST
 

@@ -197,9 +197,10 @@ static struct store_backup_report backup(struct store *store)
 
 static int restore(bool dry_run, struct store_error *err)
 {
+    struct archive_source source = {archive_give, &archive, "archive"};
     struct store_backup_report report;
     archive.at = 0;
-    return store_restore(target_path, dry_run, archive_give, &archive, &report, err);
+    return store_restore(target_path, dry_run, &source, &report, err);
 }
 
 START_TEST(a_backup_beside_a_running_writer_holds_all_that_was_there)
