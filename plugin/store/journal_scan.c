@@ -300,11 +300,8 @@ static int extent_walk(struct os_dir *dir, const uint8_t store_id[16],
         bool may_be_missing = number != first || from == position_of(1, SEGMENT_HEADER_BYTES);
         if (unused || (rc == STORE_ENOTFOUND && may_be_missing))
             return 0;
-        if (rc) {
-            if (err)
-                *err = reason;
+        if (error_pass(err, rc, &reason))
             return rc;
-        }
         uint64_t start = number == first ? position_offset(from) : SEGMENT_HEADER_BYTES;
         bool goes_on = number == first || link_check(&image, extent) == LINK_GOES_ON;
         if (goes_on && start <= image.header.bytes)
@@ -353,11 +350,8 @@ static int cut_add_segment(struct journal_cut *cut, struct os_dir *dir, const ui
     int rc = segment_image_load(&image, dir, number, store_id, &reason);
     if (rc == STORE_EDAMAGED || rc == STORE_EFOREIGN)
         return segment_is_blank(dir, number) ? 0 : cut_add_file(cut, dir, number, err);
-    if (rc) {
-        if (err)
-            *err = reason;
+    if (error_pass(err, rc, &reason))
         return rc;
-    }
     if (number == position_segment(cut->extent.end))
         offset = position_offset(cut->extent.end);
     if (offset < image.header.bytes) {
@@ -379,11 +373,8 @@ int journal_cut_find(struct os_dir *dir, const uint8_t store_id[16], uint64_t fr
     int rc = extent_walk(dir, store_id, &cut.extent, &reason);
     // The journal ends in front of a segment that is damaged or not there; if that is the first,
     // where the tables do.
-    if (rc && rc != STORE_EDAMAGED && rc != STORE_EFOREIGN && rc != STORE_ENOTFOUND) {
-        if (err)
-            *err = reason;
-        return rc;
-    }
+    if (rc && rc != STORE_EDAMAGED && rc != STORE_EFOREIGN && rc != STORE_ENOTFOUND)
+        return error_pass(err, rc, &reason);
     rc = segment_list(dir, &numbers, &count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (numbers[i] >= position_segment(cut.extent.end))

@@ -108,9 +108,7 @@ static int message_look(struct store_view *view, uint64_t store_id, struct messa
     *ret_there = rc == 0;
     if (rc == 0 || rc == STORE_ENOTFOUND)
         return 0;
-    if (err)
-        *err = own;
-    return rc;
+    return error_pass(err, rc, &own);
 }
 
 // ---- sessions ------------------------------------------------------------------------------

@@ -28,12 +28,9 @@ int store_train(const struct store_options *options, bool dry_run,
         goto done;
     rc = tables_train_on_all(store->tables, &report.trial, &report.gains, &reason);
     report.too_few = rc == STORE_ENOTFOUND;
-    if (rc && !report.too_few) {
-        if (err)
-            *err = reason;
+    rc = report.too_few ? 0 : error_pass(err, rc, &reason);
+    if (rc)
         goto done;
-    }
-    rc = 0;
     if (report.gains && !dry_run)
         rc = tables_rewrite(store->tables, &report.rewritten, err);
     if (rc == 0)

@@ -206,9 +206,7 @@ static int change_make(struct tables *tables, struct change *change, struct tabl
             continue;
         if (rc == STORE_EDAMAGED)
             atomic_store(&tables->broken, true);
-        if (err)
-            *err = own;
-        return rc;
+        return error_pass(err, rc, &own);
     }
 }
 
