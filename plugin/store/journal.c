@@ -114,11 +114,8 @@ static int journal_roll(struct journal *journal, struct store_error *err)
         int rc = journal_prepare(journal, journal->options.segment_bytes, &reason);
         if ((rc == STORE_EFULL || rc == STORE_ENOSPC) && ready_wait(journal))
             rc = 0;
-        if (rc) {
-            if (err)
-                *err = reason;
+        if (error_pass(err, rc, &reason))
             return rc;
-        }
         journal_say(journal, STORE_NOTICE_WARNING,
                     "a journal segment was not ready in time and was made on the broker's thread, "
                     "which stood still for %llu ms; the disk is slow, or journal_segment_bytes is "
@@ -288,9 +285,7 @@ static int segments_admit(struct journal *journal, uint64_t need, uint64_t reser
     // The keeper may have made room while this waited for it.
     if (rc == 0 || room_is_enough(journal, need, reserve, oversize))
         return 0;
-    if (err)
-        *err = reason;
-    return rc;
+    return error_pass(err, rc, &reason);
 }
 
 int journal_admit(struct journal *journal, uint64_t bytes, struct store_error *err)
@@ -343,6 +338,7 @@ void journal_set_closed(struct journal *journal, const struct store_error *reaso
     if (reason)
         journal->closed_reason = *reason;
     atomic_store(&journal->closed, reason != NULL);
+    pthread_cond_signal(&journal->keeper_wake); // it may make segments again
     pthread_mutex_unlock(&journal->lock);
 }
 
@@ -351,8 +347,10 @@ void journal_set_reserve(struct journal *journal, uint64_t bytes)
     // A small journal must not be all reserve.
     pthread_mutex_lock(&journal->lock);
     uint64_t most = journal->options.max_bytes / 8;
+    uint64_t reserve = bytes < most ? bytes : most;
+    if (atomic_exchange(&journal->reserve_bytes, reserve) < reserve)
+        pthread_cond_signal(&journal->keeper_wake);
     pthread_mutex_unlock(&journal->lock);
-    atomic_store(&journal->reserve_bytes, bytes < most ? bytes : most);
 }
 
 void journal_reconfigure(struct journal *journal, enum store_sync sync, uint32_t sync_interval_ms,

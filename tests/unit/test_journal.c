@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,15 @@ static char *folder;
 static struct os_dir *dir;
 static struct journal *journal;
 static uint32_t sync_interval_ms;
+static _Atomic unsigned wakes; // of any thread, by any
+
+int __real_pthread_cond_signal(pthread_cond_t *cond);
+int __wrap_pthread_cond_signal(pthread_cond_t *cond);
+int __wrap_pthread_cond_signal(pthread_cond_t *cond)
+{
+    wakes++;
+    return __real_pthread_cond_signal(cond);
+}
 
 static void setup(void)
 {
@@ -212,6 +222,22 @@ START_TEST(sync_always_is_durable_on_return)
 }
 END_TEST
 
+// It would be woken for each message, to find that it has nothing to do. A new segment does wake
+// the keeper, and so does the first record, which asks for pages.
+START_TEST(a_sync_of_the_writers_segment_wakes_nobody)
+{
+    struct event promised = {.type = RECORD_QUEUE_ADD, .queued = {.client_id = span_str("c")}};
+    open_with(STORE_SYNC_ALWAYS, SEGMENT_MIN_BYTES, 64u << 20);
+    unsigned quiet = 0;
+    for (int i = 0; i < 500 && quiet < 20; i++) {
+        wakes = 0;
+        ck_assert_int_eq(journal_append(journal, &promised, NULL), 0);
+        quiet = wakes ? 0 : quiet + 1;
+    }
+    ck_assert_uint_eq(quiet, 20);
+}
+END_TEST
+
 START_TEST(admission_closes_at_the_limit_leaves_a_reserve_and_opens_again)
 {
     uint8_t payload[1000] = {3};
@@ -269,6 +295,7 @@ int main(void)
     tcase_add_test(cases, the_syncer_needs_no_call);
     tcase_add_test(cases, a_shorter_interval_counts_at_once);
     tcase_add_test(cases, sync_always_is_durable_on_return);
+    tcase_add_test(cases, a_sync_of_the_writers_segment_wakes_nobody);
     tcase_add_test(cases, admission_closes_at_the_limit_leaves_a_reserve_and_opens_again);
     tcase_add_test(cases, a_poisoned_journal_takes_nothing_and_says_why);
     suite_add_tcase(suite, cases);
