@@ -305,14 +305,19 @@ static bool committer_eases(struct committer *committer)
 {
     bool waited = false;
     pthread_mutex_lock(&committer->lock);
+    // Who flushes may have all it asked for.
+    pthread_cond_broadcast(&committer->applied);
     while (committer->deferral.eases || committer->deferral.runs) {
         bool defers = committer_defers(committer, false, os_monotonic_ms());
-        if (!defers || committer->stopping ||
-            committer->flush_target > atomic_load(&committer->covered))
+        bool flush = committer->flush_target > atomic_load(&committer->covered);
+        if (flush || committer->stopping)
+            deferral_end(&committer->deferral);
+        if (!defers || flush || committer->stopping)
             break;
         committer_sleep(committer, os_monotonic_ms() + DEFERRAL_LOOK_MS);
         waited = true;
     }
+    waited = waited && !committer->stopping;
     pthread_mutex_unlock(&committer->lock);
     return waited;
 }
@@ -432,9 +437,7 @@ int committer_flush(struct committer *committer, struct store_error *err)
     pthread_cond_signal(&committer->wake);
     while (rc == 0 && atomic_load(&committer->covered) < target) {
         if (committer->failure.code && (dead || committer->attempts > attempts)) {
-            rc = committer->failure.code;
-            if (err)
-                *err = committer->failure;
+            rc = error_pass(err, committer->failure.code, &committer->failure);
             break;
         }
         if (committer->stopping) {

@@ -10,17 +10,18 @@
 #include "support.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define MIB (1024u * 1024u)
-#define SEGMENT_BYTES MIB
+#define SEGMENT_BYTES (4u * MIB)
 #define JOURNAL_MAX_BYTES (128u * MIB) // 32 MiB may be deferred, 16 MiB are applied at a time
 #define PAYLOAD_BYTES 4096u
 #define WAIT_MS 30000u
 // Without a look between two stretches all is applied within a fraction of this.
-#define STILL_MS 1500u
+#define STILL_MS 1000u
 
 static char *folder;
 static struct store *store;
@@ -32,7 +33,8 @@ uint64_t __wrap_os_thread_cpu_ms(struct os_thread thread);
 uint64_t __wrap_os_thread_cpu_ms(struct os_thread thread)
 {
     (void)thread;
-    return busy ? os_monotonic_ms() : 0;
+    // Far more than can have passed, however late the look at it comes.
+    return busy ? 1000 * os_monotonic_ms() : 0;
 }
 
 void __real_journal_cover(struct journal *journal, uint64_t position);
@@ -66,18 +68,22 @@ static void teardown(void)
     folder_remove(folder);
 }
 
-static void append_mib(unsigned mib)
+static void append_message(void)
 {
     static const char payload[PAYLOAD_BYTES];
     struct store_error err = {0};
-    for (uint64_t bytes = 0; bytes < (uint64_t)mib * MIB; bytes += PAYLOAD_BYTES) {
-        struct event event = {.type = RECORD_MESSAGE_ADD,
-                              .message = {.store_id = ++stored,
-                                          .topic = span_str("t"),
-                                          .source_id = span_str("c"),
-                                          .payload = span_of(payload, sizeof(payload))}};
-        ck_assert_msg(store_append(store, &event, &err) == 0, "%s", err.sentence);
-    }
+    struct event event = {.type = RECORD_MESSAGE_ADD,
+                          .message = {.store_id = ++stored,
+                                      .topic = span_str("t"),
+                                      .source_id = span_str("c"),
+                                      .payload = span_of(payload, sizeof(payload))}};
+    ck_assert_msg(store_append(store, &event, &err) == 0, "%s", err.sentence);
+}
+
+static void append_mib(unsigned mib)
+{
+    for (uint64_t bytes = 0; bytes < (uint64_t)mib * MIB; bytes += PAYLOAD_BYTES)
+        append_message();
 }
 
 // Of the journal's bytes, to a segment.
@@ -135,6 +141,30 @@ START_TEST(the_rest_follows_when_it_is_asked_for)
 }
 END_TEST
 
+static void *flush_run(void *arg)
+{
+    atomic_bool *flushed = arg;
+    *flushed = store_flush(store, NULL) == 0;
+    return NULL;
+}
+
+START_TEST(a_flush_does_not_wait_for_what_comes_after_it)
+{
+    atomic_bool flushed = false;
+    pthread_t thread;
+    uint64_t since_ms = os_monotonic_ms();
+    append_mib(40);
+    covered_await(8 * MIB);
+    ck_assert_int_eq(pthread_create(&thread, NULL, flush_run, &flushed), 0);
+    while (!flushed && os_monotonic_ms() - since_ms < DEFERRAL_MAX_MS) {
+        append_message();
+        usleep(1000);
+    }
+    ck_assert(flushed);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("committer");
@@ -144,6 +174,7 @@ int main(void)
     tcase_add_test(tcase, beside_a_busy_writer_only_what_is_too_much_is_applied);
     tcase_add_test(tcase, the_rest_follows_when_the_writer_is_idle);
     tcase_add_test(tcase, the_rest_follows_when_it_is_asked_for);
+    tcase_add_test(tcase, a_flush_does_not_wait_for_what_comes_after_it);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
