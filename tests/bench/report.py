@@ -157,6 +157,10 @@ def disturbed(document):
     if reniced:
         return (f"NOT A FAIR MACHINE: in {reniced} runs somebody changed the broker's nice value. "
                 "Throughput and latency are not to be trusted.")
+    stalls = [f"{run['program']} ({run['stall_max_ms']:.0f} ms)" for run in document["runs"]
+              if run.get("stall_max_ms", 0) > STALL_MAX_MS]
+    if stalls:
+        return f"THE MACHINE STOOD STILL during the long run of {', '.join(stalls)}."
     if not bad:
         return None
     return (f"NOT A QUIET MACHINE: in {len(bad)} of {len(shares)} runs other processes took more than "

@@ -246,9 +246,9 @@ def steady(run, seconds):
 
     run.start()
     sampler = threading.Thread(target=sample)
-    sampler.start()
     with subprocess.Popen([run.tools.stall_watch], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, text=True) as watch:
+        sampler.start()
         try:
             seen = run.measure("steady", 20000 * seconds, publishers=4, window=1000, rate=5000,
                                seconds=seconds)
