@@ -149,7 +149,7 @@ def is_disturbed(run):
 
 
 def disturbed(document):
-    """A sentence if others used the machine during the runs, else None."""
+    """What is said if others used the machine during the runs, or it stood still; else None."""
     shares = [run["foreign_share"] for run in document["runs"] if "foreign_share" in run]
     bad = [f"{run['workload']} on {run['program']}, round {run['round'] + 1}"
            for run in document["runs"] if run.get("foreign_share", 0) > FOREIGN_SHARE_MAX]
@@ -157,16 +157,18 @@ def disturbed(document):
     if reniced:
         return (f"NOT A FAIR MACHINE: in {reniced} runs somebody changed the broker's nice value. "
                 "Throughput and latency are not to be trusted.")
+    said = []
+    if bad:
+        said.append(f"NOT A QUIET MACHINE: in {len(bad)} of {len(shares)} runs other processes took more "
+                    f"than {FOREIGN_SHARE_MAX:.0%} of it (median {statistics.median(shares):.0%}, most "
+                    f"{max(shares):.0%}): {'; '.join(bad[:5])}{' …' if len(bad) > 5 else ''}. Their "
+                    "throughput and latency are not to be trusted; CPU time, memory, bytes are.")
     stalls = [f"{run['program']} ({run['stall_max_ms']:.0f} ms)" for run in document["runs"]
               if run.get("stall_max_ms", 0) > STALL_MAX_MS]
     if stalls:
-        return f"THE MACHINE STOOD STILL during the long run of {', '.join(stalls)}."
-    if not bad:
-        return None
-    return (f"NOT A QUIET MACHINE: in {len(bad)} of {len(shares)} runs other processes took more than "
-            f"{FOREIGN_SHARE_MAX:.0%} of it (median {statistics.median(shares):.0%}, most "
-            f"{max(shares):.0%}): {'; '.join(bad[:5])}{' …' if len(bad) > 5 else ''}. Their throughput and "
-            "latency are not to be trusted; CPU time, memory, bytes are.")
+        said.append(f"THE MACHINE STOOD STILL during the long run of {', '.join(stalls)}: its longest "
+                    "pause is not judged.")
+    return "\n".join(said) or None
 
 
 def steady_growth(document, program, key):
