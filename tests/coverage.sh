@@ -25,11 +25,11 @@ HELP
 
 # What looks at bytes, at damage and at calls that fail. The random tests need not find anything
 # here, and the slowest, which only meet the same again, are left out.
-regex='^unit\.test_(archive|beside|cursor|dictionary|findings|format|import_mosquitto_db|journal|journal_scan|keys|maintain)$'
+regex='^unit\.test_(archive|beside|cursor|dictionary|findings|format|import_mosquitto_db|journal|journal_scan|keys|left_alone|maintain)$'
 regex+='|^unit\.test_(payload|properties_wire|record|segment|store|tables.*|values|view.*)$'
 regex+='|^property\.test_store_model$|^crash\.test_store_crash$|^damage\.'
 regex+='|^faults\.test_(malloc_faults|os|read_faults|repair_faults|room|verify_faults)$'
-regex+='|^cli\.test_(archive|check|damage|faults|golden|held|journal_damage|kill|repair|stores|verify)$'
+regex+='|^cli\.test_(archive|check|damage|faults|golden|held|journal_damage|kill|read_only_mount|repair|stores|verify)$'
 sizes=(BITS=1/5000 BLOCKS=500 DAMAGES=400 STATES=500 EVENTS=5000 ROUNDS=3)
 targets=(check_programs mosquitto_lmdb make_store kill_at fail_at mosquitto_persist_lmdb stopped_clock)
 

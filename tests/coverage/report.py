@@ -41,6 +41,8 @@ FILES = {
     "plugin/store/tables_meta.c": "recovery: what the tables say of themselves",
     "plugin/store/behind.c": "how far the tables are behind the journal",
     "plugin/store/store_stats.c": "what status, check and verify judge by",
+    "plugin/store/left_alone.c": "whether what was read belongs together",
+    "plugin/store/unseen.c": "the same where no writer can see who reads",
     "plugin/store/store_cursor.c": "reads the journal for verify and repair",
     "plugin/store/view.c": "reads and checks the tables for the broker, verify and repair",
     "plugin/store/view_ahead.c": "the same on two threads, for the broker's start",
