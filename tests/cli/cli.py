@@ -16,6 +16,7 @@ import struct
 import subprocess
 import tempfile
 import termios
+import time
 from pathlib import Path
 
 BUILD = Path(os.environ["BUILD_DIR"])
@@ -102,10 +103,16 @@ class Stopped:
         self.stopped = seen.si_code == os.CLD_STOPPED
 
     def go_on(self):
-        if self.stopped:
-            os.killpg(self.process.pid, signal.SIGCONT)
-        out, err = self.process.communicate(timeout=TIMEOUT_S)
-        return Result(self.process.returncode, out.decode(), err.decode())
+        until = time.monotonic() + TIMEOUT_S
+        while True:
+            if self.stopped:
+                os.killpg(self.process.pid, signal.SIGCONT)
+            try:
+                out, err = self.process.communicate(timeout=0.5)
+                return Result(self.process.returncode, out.decode(), err.decode())
+            except subprocess.TimeoutExpired:
+                # Whoever stops its leader stops itself thereafter, perhaps only now.
+                assert time.monotonic() < until, "it does not go on"
 
     def kill(self):
         if self.process.poll() is None:

@@ -2,9 +2,10 @@
 //
 // Preloaded into a program: KILL_AT=n kills it with SIGKILL instead of its n-th call that changes a
 // file, a name or a folder, or makes one durable. So a test can try every point there is. With
-// INTERRUPT_AT=n its process group gets SIGINT then, as from a terminal; with STOP_AT=n SIGSTOP, so
-// that something else can be done before it goes on. Calls of its children count; CALLS_TO names a
-// file for their number in all.
+// INTERRUPT_AT=n its process group gets SIGINT then, as from a terminal; with STOP_AT=n whoever
+// makes that call stops, and the group's leader, so that something else can be done before they go
+// on. Others of the group do not: one may hold LMDB's lock of readers, which that would wait for.
+// Calls of its children count; CALLS_TO names a file for their number in all.
 // Both kinds of each call are wrapped, so neither may stand for the other.
 #undef _FILE_OFFSET_BITS
 
@@ -21,8 +22,11 @@ static void count_call(void)
         kill(getpid(), SIGKILL);
     if (is_now("INTERRUPT_AT", call))
         kill(0, SIGINT);
-    if (is_now("STOP_AT", call))
-        kill(0, SIGSTOP);
+    if (is_now("STOP_AT", call)) {
+        if (getpgrp() != getpid())
+            kill(getpgrp(), SIGSTOP);
+        kill(getpid(), SIGSTOP);
+    }
 }
 
 #define WRAP(type, name, parameters, ...)  \
