@@ -159,6 +159,18 @@ def test_every_cut_and_every_damaged_byte_is_noticed(made, tmp_path):
             assert not (tmp_path / "new").exists() or list((tmp_path / "new").iterdir()) == []
 
 
+def test_what_is_no_archive_is_named(tmp_path):
+    file = tmp_path / "no archive"
+    file.write_bytes(bytes(100))
+    for name, said, stdin in ((file, str(file), b""), ("-", "standard input", bytes(100))):
+        for dry in ([], ["--dry-run"]):
+            result = cli.run("restore", *dry, name, tmp_path / "new", stdin=stdin)
+            assert result.status == 1 and result.err == (
+                f"mosquitto_lmdb: {said}: this is not an archive that mosquitto_lmdb backup made\n"
+            )
+            assert not (tmp_path / "new").exists()
+
+
 def test_restore_replaces_nothing(store, made, tmp_path):
     busy = store("busy")
     before = contents(busy)
